@@ -1,0 +1,16 @@
+/** Plain f64 references of the elementwise kernels. */
+export const add = (a: ArrayLike<number>, b: ArrayLike<number>, relu: boolean): Float64Array =>
+  Float64Array.from(a, (v, i) => (relu ? Math.max(0, v + b[i]) : v + b[i]));
+
+export const multiply = (a: ArrayLike<number>, b: ArrayLike<number>): Float64Array =>
+  Float64Array.from(a, (v, i) => v * b[i]);
+
+export const relu = (x: ArrayLike<number>): Float64Array => Float64Array.from(x, (v) => Math.max(0, v));
+
+export const sigmoid = (x: ArrayLike<number>): Float64Array => Float64Array.from(x, (v) => 1 / (1 + Math.exp(-v)));
+
+export const reluBackward = (dy: ArrayLike<number>, y: ArrayLike<number>): Float64Array =>
+  Float64Array.from(dy, (g, i) => (y[i] > 0 ? g : 0));
+
+export const sigmoidBackward = (dy: ArrayLike<number>, y: ArrayLike<number>): Float64Array =>
+  Float64Array.from(dy, (g, i) => g * y[i] * (1 - y[i]));

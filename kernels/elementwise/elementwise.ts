@@ -1,0 +1,151 @@
+/**
+ * Elementwise operations on flat f32 arrays of n elements.
+ *
+ * - `fill`        y = value
+ * - `axpy`        y = a·x + (accumulate ? y : 0): copies, scales and sums
+ * - `add`         y = a + b, or max(0, a + b)
+ * - `relu`        y = max(0, x); its gradient passes where the output was positive (PyTorch: 0 at 0)
+ * - `sigmoid`     y = 1 / (1 + e^-x); gradient dy·y·(1 − y)
+ * - `multiply`    y = a·b
+ *
+ * Every gradient kernel can accumulate into its output, so that summing over uses costs no extra dispatch.
+ * CPU references: elementwise.reference.ts.
+ */
+import { defineKernel, f32, type Kernel, linearGrid, linearIndex, read, u32, wgsl, write } from '../kernel.ts';
+
+const WORKGROUP = 64;
+
+/** y[0…n) = value. */
+export function fill({ n, value }: { n: number; value: number }): Kernel<'y'> {
+  return defineKernel({
+    name: 'elementwise.fill',
+    bindings: { y: write() },
+    uniforms: { n: u32(n), value: f32(value) },
+    grid: linearGrid(n, WORKGROUP),
+    bytes: 4 * n,
+    source: () => wgsl`${linearIndex(WORKGROUP)}
+  if (i < u.n) { y[i] = u.value; }
+}`,
+  });
+}
+
+/** y = a·x, or y += a·x. */
+export function axpy({ n, a, accumulate = false }: { n: number; a: number; accumulate?: boolean }): Kernel<'x' | 'y'> {
+  return defineKernel({
+    name: 'elementwise.axpy',
+    bindings: { x: read(), y: write() },
+    uniforms: { n: u32(n), a: f32(a), accumulate: u32(accumulate ? 1 : 0) },
+    grid: linearGrid(n, WORKGROUP),
+    flops: 2 * n,
+    bytes: 8 * n,
+    source: () => wgsl`${linearIndex(WORKGROUP)}
+  if (i < u.n) { y[i] = u.a * x[i] + select(0.0, y[i], u.accumulate == 1u); }
+}`,
+  });
+}
+
+/** y = a + b, through max(0, ·) when `relu`. */
+export function add({ n, relu }: { n: number; relu: boolean }): Kernel<'a' | 'b' | 'y'> {
+  return defineKernel({
+    name: 'elementwise.add',
+    constants: { relu },
+    bindings: { a: read(), b: read(), y: write() },
+    uniforms: { n: u32(n) },
+    grid: linearGrid(n, WORKGROUP),
+    flops: n,
+    bytes: 12 * n,
+    source: (c) => wgsl`${linearIndex(WORKGROUP)}
+  if (i >= u.n) { return; }
+#if ${c.relu}
+  y[i] = max(a[i] + b[i], 0.0);
+#else
+  y[i] = a[i] + b[i];
+#endif
+}`,
+  });
+}
+
+/** y = a·b. */
+export function multiply({ n }: { n: number }): Kernel<'a' | 'b' | 'y'> {
+  return defineKernel({
+    name: 'elementwise.multiply',
+    bindings: { a: read(), b: read(), y: write() },
+    uniforms: { n: u32(n) },
+    grid: linearGrid(n, WORKGROUP),
+    flops: n,
+    bytes: 12 * n,
+    source: () => wgsl`${linearIndex(WORKGROUP)}
+  if (i < u.n) { y[i] = a[i] * b[i]; }
+}`,
+  });
+}
+
+/** Gradient of `multiply` to one factor: da += dy·b. */
+export function multiplyBackward({ n, accumulate }: { n: number; accumulate: boolean }): Kernel<'dy' | 'b' | 'da'> {
+  return defineKernel({
+    name: 'elementwise.multiplyBackward',
+    bindings: { dy: read(), b: read(), da: write() },
+    uniforms: { n: u32(n), accumulate: u32(accumulate ? 1 : 0) },
+    grid: linearGrid(n, WORKGROUP),
+    flops: n,
+    bytes: 12 * n,
+    source: () => wgsl`${linearIndex(WORKGROUP)}
+  if (i < u.n) { da[i] = dy[i] * b[i] + select(0.0, da[i], u.accumulate == 1u); }
+}`,
+  });
+}
+
+export type Activation = 'relu' | 'sigmoid';
+
+/** y = f(x). */
+export function activation({ n, kind }: { n: number; kind: Activation }): Kernel<'x' | 'y'> {
+  return defineKernel({
+    name: 'elementwise.activation',
+    constants: { kind },
+    bindings: { x: read(), y: write() },
+    uniforms: { n: u32(n) },
+    grid: linearGrid(n, WORKGROUP),
+    flops: n * (kind === 'relu' ? 1 : 4),
+    bytes: 8 * n,
+    source: (c) => wgsl`${linearIndex(WORKGROUP)}
+  if (i >= u.n) { return; }
+#if ${c.kind === 'relu'}
+  y[i] = max(x[i], 0.0);
+#else
+  // e^-|x| never overflows.
+  let e = exp(-abs(x[i]));
+  y[i] = select(e, 1.0, x[i] >= 0.0) / (1.0 + e);
+#endif
+}`,
+  });
+}
+
+/** dx (+)= dy·f'(x), from the output y of {@link activation}. */
+export function activationBackward({
+  n,
+  kind,
+  accumulate,
+}: {
+  n: number;
+  kind: Activation;
+  accumulate: boolean;
+}): Kernel<'dy' | 'y' | 'dx'> {
+  return defineKernel({
+    name: 'elementwise.activationBackward',
+    constants: { kind },
+    bindings: { dy: read(), y: read(), dx: write() },
+    uniforms: { n: u32(n), accumulate: u32(accumulate ? 1 : 0) },
+    grid: linearGrid(n, WORKGROUP),
+    flops: 3 * n,
+    bytes: 12 * n,
+    source: (c) => wgsl`${linearIndex(WORKGROUP)}
+  if (i >= u.n) { return; }
+#if ${c.kind === 'relu'}
+  let g = select(0.0, dy[i], y[i] > 0.0);
+#else
+  let g = dy[i] * y[i] * (1.0 - y[i]);
+#endif
+  dx[i] = g + select(0.0, dx[i], u.accumulate == 1u);
+}`,
+  });
+}

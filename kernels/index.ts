@@ -1,0 +1,3 @@
+/** The one list of kernels. */
+export * from './kernel.ts';
+export * from './elementwise/elementwise.ts';

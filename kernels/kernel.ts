@@ -1,0 +1,175 @@
+/**
+ * What a kernel is, without any GPU API: WGSL text, the buffers it binds, the uniforms it reads, and the
+ * grid to dispatch. Anyone's WebGPU app can run one:
+ *
+ *     const k = relu({ n: 1024 });
+ *     const pipeline = device.createComputePipeline({ layout: 'auto', compute: { module: device.createShaderModule({ code: k.wgsl }) } });
+ *     // bind k.bindings in order at @binding(0…), k.uniformData() after them, then dispatchWorkgroups(...k.grid)
+ */
+export { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
+
+/** A typed 4-byte uniform. Shapes are uniforms, so one pipeline serves every size. */
+export interface Scalar {
+  readonly type: 'u32' | 'i32' | 'f32';
+  readonly value: number;
+}
+export const u32 = (value: number): Scalar => ({ type: 'u32', value });
+export const i32 = (value: number): Scalar => ({ type: 'i32', value });
+export const f32 = (value: number): Scalar => ({ type: 'f32', value });
+
+/** WGSL element types a storage binding may hold; the host sees f32, u32 or i32 words. */
+export type Element = 'f32' | 'u32' | 'i32' | 'vec2f' | 'vec4f' | 'vec2u' | 'vec4u' | 'atomic<u32>' | 'atomic<i32>';
+export interface Binding {
+  readonly access: 'read' | 'read_write';
+  readonly element: Element;
+}
+/** A storage buffer the kernel only reads. */
+export const read = (element: Element = 'f32'): Binding => ({ access: 'read', element });
+/** A storage buffer the kernel writes, or reads and writes. */
+export const write = (element: Element = 'f32'): Binding => ({ access: 'read_write', element });
+
+export type Grid = readonly [x: number, y: number, z: number];
+
+/** What a variant needs beyond the portable base (8 storage buffers, 256 invocations, 16 KiB of workgroup memory). */
+export interface Requirements {
+  readonly features?: readonly ('subgroups' | 'shader-f16')[];
+  /** The kernel is written for exactly this subgroup size. */
+  readonly subgroupSize?: number;
+  readonly invocations?: number;
+  readonly workgroupBytes?: number;
+}
+
+type Constant = number | boolean | string;
+
+export interface KernelSpec<B extends string, C extends Record<string, Constant>> {
+  /** `family.operation[.variant]`, unique per source text. */
+  readonly name: string;
+  /** Baked into the WGSL: tile sizes, layouts, switches. Every distinct set is one pipeline. */
+  readonly constants?: C;
+  /** Storage buffers in `@binding` order. */
+  readonly bindings: Readonly<Record<B, Binding>>;
+  /** Read in WGSL as `u.name`. */
+  readonly uniforms?: Readonly<Record<string, Scalar>>;
+  readonly grid: Grid;
+  readonly requires?: Requirements;
+  /** Floating point operations of this dispatch (a multiply-add counts 2). */
+  readonly flops?: number;
+  /** Bytes that must move at least: every input read once, every output written once. */
+  readonly bytes?: number;
+  /** The WGSL after the bindings: workgroup memory, helpers and `@compute fn main`. */
+  readonly source: (constants: C) => string;
+}
+
+export interface Kernel<B extends string = string> {
+  readonly name: string;
+  /** Identifies the WGSL text: the name and the constants. */
+  readonly key: string;
+  readonly bindings: Readonly<Record<B, Binding>>;
+  readonly uniforms: readonly Scalar[];
+  readonly grid: Grid;
+  readonly requires: Requirements;
+  readonly flops: number;
+  readonly bytes: number;
+  /** The complete shader module. */
+  readonly wgsl: string;
+  /** The uniform block, little-endian, 4 bytes a scalar, padded to 16 bytes. Null when there are no uniforms. */
+  uniformData(): ArrayBuffer | null;
+}
+
+/** The portable limit that every base variant keeps. */
+export const MAX_STORAGE_BUFFERS = 8;
+/** WebGPU's limit of workgroups per grid dimension. */
+export const MAX_GRID = 65535;
+
+const sources = new Map<string, string>();
+
+/** Describes one dispatch. Cheap enough to call per step: the WGSL text is built once per set of constants. */
+export function defineKernel<B extends string, C extends Record<string, Constant> = Record<string, never>>(
+  spec: KernelSpec<B, C>,
+): Kernel<B> {
+  const constants = spec.constants ?? ({} as C);
+  let key = spec.name;
+  for (const name in constants) key += `|${name}=${constants[name]}`;
+  const uniformNames = Object.keys(spec.uniforms ?? {});
+  const uniforms = Object.values(spec.uniforms ?? {});
+  for (const size of spec.grid) {
+    if (!(Number.isInteger(size) && size >= 0 && size <= MAX_GRID)) {
+      throw new RangeError(`Kernel ${spec.name}: the grid [${spec.grid}] must hold integers of 0 to ${MAX_GRID}.`);
+    }
+  }
+  return {
+    name: spec.name,
+    key,
+    bindings: spec.bindings,
+    uniforms,
+    grid: spec.grid,
+    requires: spec.requires ?? {},
+    flops: spec.flops ?? 0,
+    bytes: spec.bytes ?? 0,
+    get wgsl() {
+      let text = sources.get(key);
+      if (text === undefined) {
+        text = assemble(spec.bindings, uniformNames, uniforms, spec.source(constants));
+        sources.set(key, text);
+      }
+      return text;
+    },
+    uniformData() {
+      if (uniforms.length === 0) return null;
+      const data = new ArrayBuffer(Math.ceil(uniforms.length / 4) * 16);
+      packUniforms(uniforms, new DataView(data), 0);
+      return data;
+    },
+  };
+}
+
+/** Writes a uniform block at `offset`. */
+export function packUniforms(uniforms: readonly Scalar[], view: DataView, offset: number): void {
+  for (const { type, value } of uniforms) {
+    if (type === 'f32') view.setFloat32(offset, value, true);
+    else if (type === 'u32') view.setUint32(offset, value, true);
+    else view.setInt32(offset, value, true);
+    offset += 4;
+  }
+}
+
+function assemble(
+  bindings: Readonly<Record<string, Binding>>,
+  uniformNames: readonly string[],
+  uniforms: readonly Scalar[],
+  body: string,
+): string {
+  // Directives such as `enable subgroups;` must come before any declaration.
+  const directives: string[] = [];
+  const rest = body.replace(/^[ \t]*(enable|requires|diagnostic)\b[^;]*;[ \t]*\n?/gm, (line) => {
+    directives.push(line.trim());
+    return '';
+  });
+  const lines = Object.entries(bindings).map(
+    ([name, { access, element }], index) =>
+      `@group(0) @binding(${index}) var<storage, ${access}> ${name}: array<${element}>;`,
+  );
+  if (uniforms.length > 0) {
+    const fields = uniforms.map((scalar, i) => `  ${uniformNames[i]}: ${scalar.type},`);
+    lines.push(`struct Uniforms {`, ...fields, `}`);
+    lines.push(`@group(0) @binding(${lines.length - fields.length - 2}) var<uniform> u: Uniforms;`);
+  }
+  return [...directives, ...lines, rest].join('\n');
+}
+
+/** A grid of one invocation per item. Read the item in WGSL as `gid.x + gid.y * (workgroups.x * size)`, see {@link linearIndex}. */
+export function linearGrid(items: number, workgroupSize: number): Grid {
+  const groups = Math.max(1, Math.ceil(items / workgroupSize));
+  if (groups <= MAX_GRID) return [groups, 1, 1];
+  const y = Math.ceil(groups / MAX_GRID);
+  return [Math.ceil(groups / y), y, 1];
+}
+
+/**
+ * WGSL head of a kernel over a linear grid: declares `main` and the item's index `i`, without a bounds check.
+ * Close the body with `}`.
+ */
+export const linearIndex = (workgroupSize: number): string => `
+@compute @workgroup_size(${workgroupSize})
+fn main(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
+  let i = gid.x + gid.y * (workgroups.x * ${workgroupSize}u);`;

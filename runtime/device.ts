@@ -1,0 +1,389 @@
+import { type Kernel, packUniforms } from '@cim/kernels/kernel';
+import { DeviceLostError, GpuUnavailableError, LimitError, OutOfMemoryError, ReportedError, ShapeError, ValidationError } from './errors.ts';
+import { type Block, MemoryPool, type MemoryUse, mib } from './memory.ts';
+import { PipelineCache } from './pipelines.ts';
+import { findGpu } from './platform/platform.ts';
+import { type DType, type Shape, sizeOf, Storage, Tensor, type TypedArray } from './tensor.ts';
+import { Tracer } from './trace.ts';
+
+export interface DeviceOptions {
+  /** Bytes of GPU buffers that may exist at once. Default: 12 GiB; software adapters never report exhaustion themselves. */
+  readonly memoryBudget?: number;
+  /** Record GPU timestamps of every kernel. Costs a compute pass each. */
+  readonly trace?: boolean;
+  /** Forces the base variants: no optional feature is requested. */
+  readonly portable?: boolean;
+}
+
+export interface AdapterDescription {
+  readonly vendor: string;
+  readonly architecture: string;
+  readonly device: string;
+  readonly description: string;
+  readonly software: boolean;
+  /** 0 without subgroups. */
+  readonly subgroupSize: number;
+}
+
+const WANTED_FEATURES: readonly string[] = ['subgroups', 'shader-f16', 'timestamp-query'];
+const WANTED_LIMITS = [
+  'maxStorageBufferBindingSize',
+  'maxBufferSize',
+  'maxComputeWorkgroupStorageSize',
+  'maxComputeInvocationsPerWorkgroup',
+  'maxComputeWorkgroupSizeX',
+  'maxComputeWorkgroupSizeY',
+  'maxComputeWorkgroupSizeZ',
+  'maxStorageBuffersPerShaderStage',
+] as const;
+
+/** Uniform blocks of one submit; a kernel's block is at most 256 bytes. */
+const UNIFORM_ARENA = 1 << 20;
+const UNIFORM_STRIDE = 256;
+/** Submitting in portions keeps the GPU busy while the host records on. */
+const DISPATCHES_PER_SUBMIT = 64;
+const BIND_GROUP_LIMIT = 16384;
+
+/**
+ * A GPU, its memory and its queue. Kernels are recorded by {@link run} and reach the GPU at the next {@link flush},
+ * which happens by itself; results come back with {@link read}. Not shared between threads.
+ */
+export class Device {
+  readonly gpu: GPUDevice;
+  readonly adapter: AdapterDescription;
+  readonly features: ReadonlySet<string>;
+  readonly tracer: Tracer | undefined;
+  readonly memory: MemoryPool;
+  readonly pipelines: PipelineCache;
+
+  readonly #uniforms: GPUBuffer;
+  readonly #uniformBytes = new ArrayBuffer(UNIFORM_ARENA);
+  readonly #uniformView = new DataView(this.#uniformBytes);
+  #uniformCursor = 0;
+  #encoder: GPUCommandEncoder | undefined;
+  #pass: GPUComputePassEncoder | undefined;
+  #recorded = 0;
+  #dispatches = 0;
+  #bindGroups = new Map<string, GPUBindGroup>();
+  #scopes: Set<Tensor>[] = [];
+  #collecting: Map<string, Kernel> | undefined;
+  #failure: ReportedError | undefined;
+  #closed = false;
+
+  /** @throws GpuUnavailableError when there is no adapter. */
+  static async open(options: DeviceOptions = {}): Promise<Device> {
+    const gpu = await findGpu();
+    const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
+    if (!adapter) {
+      throw new GpuUnavailableError('No GPU adapter was found.', 'Run `npm run -s cim -- doctor`: it says what is missing and how to get it.');
+    }
+    const features = options.portable ? ['timestamp-query'] : WANTED_FEATURES;
+    const requiredLimits: Record<string, number> = {};
+    for (const limit of WANTED_LIMITS) requiredLimits[limit] = adapter.limits[limit];
+    const device = await adapter.requestDevice({
+      requiredFeatures: features.filter((f) => adapter.features.has(f as GPUFeatureName)) as GPUFeatureName[],
+      requiredLimits,
+    });
+    return new Device(device, adapter.info, options);
+  }
+
+  private constructor(gpu: GPUDevice, info: GPUAdapterInfo, options: DeviceOptions) {
+    this.gpu = gpu;
+    this.features = new Set(gpu.features as unknown as Iterable<string>);
+    const fixedSize = info.subgroupMinSize === info.subgroupMaxSize ? info.subgroupMinSize : 0;
+    this.adapter = {
+      vendor: info.vendor,
+      architecture: info.architecture,
+      device: info.device,
+      description: info.description,
+      software: info.isFallbackAdapter,
+      subgroupSize: this.features.has('subgroups') ? (fixedSize ?? 0) : 0,
+    };
+    this.pipelines = new PipelineCache(gpu);
+    this.memory = new MemoryPool(gpu, {
+      budget: options.memoryBudget ?? 12 * 2 ** 30,
+      idleLimit: 2 ** 30,
+      onDestroy: () => this.#bindGroups.clear(),
+    });
+    this.#uniforms = gpu.createBuffer({ size: UNIFORM_ARENA, usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST });
+    this.tracer = options.trace && this.features.has('timestamp-query') ? new Tracer(gpu) : undefined;
+    gpu.addEventListener('uncapturederror', (event) => {
+      event.preventDefault();
+      const { error } = event as GPUUncapturedErrorEvent;
+      this.#failure ??=
+        error instanceof GPUOutOfMemoryError
+          ? new OutOfMemoryError(error.message, 'Use smaller images or fewer proposals.')
+          : new ValidationError(error.message);
+    });
+    void gpu.lost.then(({ reason, message }) => {
+      if (!this.#closed) this.#failure ??= new DeviceLostError(`The GPU device was lost (${reason}): ${message}`, 'Resume from the last checkpoint.');
+    });
+  }
+
+  get memoryUse(): MemoryUse {
+    return this.memory.use;
+  }
+  get limits(): GPUSupportedLimits {
+    return this.gpu.limits;
+  }
+  /** Kernels dispatched so far. */
+  get dispatches(): number {
+    return this.#dispatches;
+  }
+
+  /** Uninitialised memory: whatever runs next must write all of it. */
+  empty(shape: Shape, dtype: DType = 'f32'): Tensor {
+    const bytes = sizeOf(shape) * 4;
+    const limit = this.gpu.limits.maxStorageBufferBindingSize;
+    if (bytes > limit) {
+      throw new LimitError(`A tensor [${shape}] of ${mib(bytes)} exceeds the adapter's largest binding, ${mib(limit)}.`);
+    }
+    return new Tensor(this, new Storage(this, this.memory.acquire(bytes)), shape, dtype);
+  }
+
+  zeros(shape: Shape, dtype: DType = 'f32'): Tensor {
+    const tensor = this.empty(shape, dtype);
+    this.clear(tensor);
+    return tensor;
+  }
+
+  /** Uploads `data`, converting to the dtype. */
+  tensor(data: ArrayLike<number>, shape: Shape = [data.length], dtype: DType = dtypeOf(data)): Tensor {
+    const tensor = this.empty(shape, dtype);
+    this.write(tensor, data);
+    return tensor;
+  }
+
+  /** Sets every element to zero. */
+  clear(tensor: Tensor): void {
+    tensor.check();
+    if (this.#collecting || tensor.size === 0) return;
+    this.#endPass();
+    this.#commands().clearBuffer(tensor.storage.block.buffer, tensor.offset, tensor.bytes);
+    this.#recorded++;
+  }
+
+  /** Copies the elements of `from` to `to`, equal in size. */
+  copy(from: Tensor, to: Tensor): void {
+    from.check();
+    to.check();
+    if (from.size !== to.size) throw new ShapeError(`Cannot copy [${from.shape}] to [${to.shape}].`);
+    if (this.#collecting || from.size === 0) return;
+    this.#endPass();
+    this.#commands().copyBufferToBuffer(from.storage.block.buffer, from.offset, to.storage.block.buffer, to.offset, from.bytes);
+    this.#recorded++;
+  }
+
+  write(tensor: Tensor, data: ArrayLike<number>): void {
+    tensor.check();
+    if (data.length !== tensor.size) {
+      throw new ShapeError(`Cannot write ${data.length} elements to a tensor [${tensor.shape}].`);
+    }
+    if (this.#collecting || tensor.size === 0) return;
+    // Writes go ahead of unsubmitted commands, which may still use this memory.
+    this.flush();
+    const typed = toTyped(data, tensor.dtype);
+    this.gpu.queue.writeBuffer(tensor.storage.block.buffer, tensor.offset, typed.buffer as ArrayBuffer, typed.byteOffset, typed.byteLength);
+  }
+
+  /** Waits for the work that produces the tensor and copies it out. @throws what went wrong on the device. */
+  async read(tensor: Tensor): Promise<TypedArray> {
+    tensor.check();
+    const Type = { f32: Float32Array, u32: Uint32Array, i32: Int32Array }[tensor.dtype];
+    if (tensor.size === 0) return new Type(0);
+    const staging = this.gpu.createBuffer({ size: tensor.bytes, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+    this.#endPass();
+    this.#commands().copyBufferToBuffer(tensor.storage.block.buffer, tensor.offset, staging, 0, tensor.bytes);
+    this.#recorded++;
+    this.flush();
+    try {
+      await staging.mapAsync(GPUMapMode.READ);
+    } catch (cause) {
+      await this.check();
+      throw new DeviceLostError('Reading a tensor failed.', '', { cause });
+    }
+    const data = new Type(staging.getMappedRange().slice(0));
+    staging.destroy();
+    await this.check();
+    return data;
+  }
+
+  /** Records one dispatch. Bindings are given by name. */
+  run<B extends string>(kernel: Kernel<B>, tensors: Readonly<Record<B, Tensor>>): void {
+    if (this.#collecting) {
+      this.#collecting.set(kernel.key, kernel);
+      return;
+    }
+    const [x, y, z] = kernel.grid;
+    if (x * y * z === 0) return;
+    const { pipeline, layout, signature } = this.pipelines.get(kernel);
+    if (this.#uniformCursor + UNIFORM_STRIDE > UNIFORM_ARENA || this.tracer?.full) this.flush();
+
+    let key = signature;
+    for (const name in kernel.bindings) {
+      const tensor = tensors[name];
+      tensor.check();
+      key += `,${tensor.storage.block.id}`;
+      if (tensor.offset !== 0 || tensor.bytes !== tensor.storage.block.capacity) key += `:${tensor.offset}:${tensor.bytes}`;
+    }
+    let group = this.#bindGroups.get(key);
+    if (!group) {
+      group = this.#bind(kernel, tensors, layout);
+      if (this.#bindGroups.size >= BIND_GROUP_LIMIT) this.#bindGroups.clear();
+      this.#bindGroups.set(key, group);
+    }
+
+    const encoder = this.#commands();
+    let pass: GPUComputePassEncoder;
+    if (this.tracer) {
+      pass = encoder.beginComputePass({ timestampWrites: this.tracer.begin(kernel.name, kernel.flops, kernel.bytes) });
+    } else {
+      pass = this.#pass ??= encoder.beginComputePass();
+    }
+    pass.setPipeline(pipeline);
+    if (kernel.uniforms.length > 0) {
+      packUniforms(kernel.uniforms, this.#uniformView, this.#uniformCursor);
+      pass.setBindGroup(0, group, [this.#uniformCursor]);
+      this.#uniformCursor += UNIFORM_STRIDE;
+    } else {
+      pass.setBindGroup(0, group);
+    }
+    pass.dispatchWorkgroups(x, y, z);
+    if (this.tracer) pass.end();
+    this.#dispatches++;
+    if (++this.#recorded >= DISPATCHES_PER_SUBMIT) this.flush();
+  }
+
+  #bind<B extends string>(kernel: Kernel<B>, tensors: Readonly<Record<B, Tensor>>, layout: GPUBindGroupLayout): GPUBindGroup {
+    const entries: GPUBindGroupEntry[] = [];
+    for (const name in kernel.bindings) {
+      const tensor = tensors[name];
+      const { element } = kernel.bindings[name];
+      const expected = /i32|vec.i/.test(element) ? 'i32' : /u32|vec.u/.test(element) ? 'u32' : 'f32';
+      if (tensor.dtype !== expected) {
+        throw new ShapeError(`Kernel ${kernel.name} binds ${name} as ${element}, but the tensor [${tensor.shape}] is ${tensor.dtype}.`);
+      }
+      // Vector elements need whole vectors; blocks are padded to 256 bytes, so rounding up stays inside.
+      const size = Math.max(16, Math.ceil(tensor.bytes / 16) * 16);
+      entries.push({ binding: entries.length, resource: { buffer: tensor.storage.block.buffer, offset: tensor.offset, size } });
+    }
+    if (kernel.uniforms.length > 0) {
+      const size = Math.ceil(kernel.uniforms.length / 4) * 16;
+      if (size > UNIFORM_STRIDE) throw new LimitError(`Kernel ${kernel.name} has ${kernel.uniforms.length} uniforms; at most ${UNIFORM_STRIDE / 4} fit.`);
+      entries.push({ binding: entries.length, resource: { buffer: this.#uniforms, size: UNIFORM_STRIDE } });
+    }
+    return this.gpu.createBindGroup({ layout, entries });
+  }
+
+  #commands(): GPUCommandEncoder {
+    return (this.#encoder ??= this.gpu.createCommandEncoder());
+  }
+  #endPass(): void {
+    this.#pass?.end();
+    this.#pass = undefined;
+  }
+
+  /** Submits what is recorded. */
+  flush(): void {
+    if (!this.#encoder) return;
+    this.#endPass();
+    const traced = this.tracer?.resolve(this.#encoder);
+    if (this.#uniformCursor > 0) this.gpu.queue.writeBuffer(this.#uniforms, 0, this.#uniformBytes, 0, this.#uniformCursor);
+    this.gpu.queue.submit([this.#encoder.finish()]);
+    traced?.();
+    this.#encoder = undefined;
+    this.#uniformCursor = 0;
+    this.#recorded = 0;
+  }
+
+  /** Submits and waits until the GPU is idle. @throws what went wrong on the device. */
+  async finish(): Promise<void> {
+    this.flush();
+    await this.gpu.queue.onSubmittedWorkDone();
+    await this.check();
+  }
+
+  /** Throws the first failure the device reported. */
+  async check(): Promise<void> {
+    await this.pipelines.validated();
+    if (this.#failure) throw this.#failure;
+  }
+
+  /**
+   * Runs `work` without touching the GPU, then compiles in parallel every kernel it would have dispatched.
+   * `work` must not depend on values read back.
+   */
+  async compile(work: () => void): Promise<void> {
+    this.#collecting = new Map();
+    let kernels: Kernel[];
+    try {
+      this.scope(() => {
+        work();
+      });
+    } finally {
+      kernels = [...this.#collecting.values()];
+      this.#collecting = undefined;
+    }
+    await this.pipelines.compile(kernels);
+  }
+
+  /** Disposes, at the end, every tensor made by `work` that is neither returned nor kept. */
+  scope<T>(work: () => T): T {
+    const made = new Set<Tensor>();
+    this.#scopes.push(made);
+    let result: T | undefined;
+    try {
+      result = work();
+      if (result instanceof Promise) throw new ShapeError('A scope must be synchronous.', 'Read tensors after the scope, and return them from it.');
+      return result;
+    } finally {
+      this.#scopes.pop();
+      const survivors = new Set<Tensor>(tensorsIn(result));
+      for (const tensor of made) {
+        if (survivors.has(tensor)) this.track(tensor);
+        else tensor.dispose();
+      }
+    }
+  }
+
+  /** Takes the tensor out of all scopes: its owner disposes it. */
+  keep<T extends Tensor>(tensor: T): T {
+    for (const scope of this.#scopes) scope.delete(tensor);
+    return tensor;
+  }
+
+  /** Registers a tensor with the innermost scope. */
+  track(tensor: Tensor): void {
+    this.#scopes.at(-1)?.add(tensor);
+  }
+
+  /** Waits for the GPU and gives everything back. */
+  async close(): Promise<void> {
+    this.flush();
+    await this.gpu.queue.onSubmittedWorkDone();
+    await this.tracer?.settled();
+    this.#closed = true;
+    this.tracer?.destroy();
+    this.memory.destroy();
+    this.gpu.destroy();
+  }
+}
+
+function* tensorsIn(value: unknown): Generator<Tensor> {
+  if (value instanceof Tensor) yield value;
+  else if (Array.isArray(value)) for (const item of value) yield* tensorsIn(item);
+  else if (value !== null && typeof value === 'object' && Object.getPrototypeOf(value) === Object.prototype) {
+    for (const item of Object.values(value)) yield* tensorsIn(item);
+  }
+}
+
+const dtypeOf = (data: ArrayLike<number>): DType =>
+  data instanceof Uint32Array ? 'u32' : data instanceof Int32Array ? 'i32' : 'f32';
+
+function toTyped(data: ArrayLike<number>, dtype: DType): TypedArray {
+  if (dtype === 'f32') return data instanceof Float32Array ? data : Float32Array.from(data);
+  if (dtype === 'u32') return data instanceof Uint32Array ? data : Uint32Array.from(data);
+  return data instanceof Int32Array ? data : Int32Array.from(data);
+}
+
+export type { Block };

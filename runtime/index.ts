@@ -1,0 +1,8 @@
+export * from './device.ts';
+export * from './errors.ts';
+export * from './generator.ts';
+export { mib, type MemoryUse } from './memory.ts';
+export * from './tape.ts';
+export * from './tensor.ts';
+export * from './trace.ts';
+export * as functional from './functional/index.ts';

@@ -1,0 +1,114 @@
+import { OutOfMemoryError } from './errors.ts';
+
+/** One pooled GPU buffer. `id` is unique for the life of the device. */
+export interface Block {
+  readonly id: number;
+  readonly buffer: GPUBuffer;
+  readonly capacity: number;
+}
+
+export interface MemoryUse {
+  /** Bytes held by undisposed tensors. */
+  readonly live: number;
+  /** The largest `live` so far. */
+  readonly peak: number;
+  /** Bytes of GPU buffers that exist, live or waiting for reuse. */
+  readonly reserved: number;
+}
+
+/** Buffers are binned so that waste stays under 1/8 and changing shapes reuse each other's memory. */
+function sizeClass(bytes: number): number {
+  const size = Math.max(256, bytes);
+  const step = 2 ** Math.max(8, Math.floor(Math.log2(size)) - 3);
+  return Math.ceil(size / step) * step;
+}
+
+/**
+ * Size-class pool of storage buffers. Reuse needs no fence: WebGPU orders all work of the queue. Freed buffers above
+ * `idleLimit` bytes are destroyed, oldest first, so that nothing grows over steps of changing shapes.
+ */
+export class MemoryPool {
+  readonly #device: GPUDevice;
+  readonly #budget: number;
+  readonly #idleLimit: number;
+  readonly #onDestroy: (block: Block) => void;
+  /** Free blocks by capacity; the Map's order is irrelevant, `#idle` keeps age. */
+  readonly #free = new Map<number, Block[]>();
+  readonly #idle = new Set<Block>();
+  #idleBytes = 0;
+  #nextId = 1;
+  #live = 0;
+  #peak = 0;
+  #reserved = 0;
+
+  constructor(device: GPUDevice, options: { budget: number; idleLimit: number; onDestroy: (block: Block) => void }) {
+    this.#device = device;
+    this.#budget = options.budget;
+    this.#idleLimit = options.idleLimit;
+    this.#onDestroy = options.onDestroy;
+  }
+
+  get use(): MemoryUse {
+    return { live: this.#live, peak: this.#peak, reserved: this.#reserved };
+  }
+  resetPeak(): void {
+    this.#peak = this.#live;
+  }
+
+  acquire(bytes: number): Block {
+    const capacity = sizeClass(bytes);
+    let block = this.#free.get(capacity)?.pop();
+    if (block) {
+      this.#idle.delete(block);
+      this.#idleBytes -= capacity;
+    } else {
+      if (this.#reserved + capacity > this.#budget) this.#trim(this.#reserved + capacity - this.#budget);
+      if (this.#reserved + capacity > this.#budget) {
+        throw new OutOfMemoryError(
+          `A buffer of ${mib(capacity)} does not fit: ${mib(this.#live)} of the budget of ${mib(this.#budget)} are in use.`,
+          'Use smaller images, fewer proposals or a larger --memory budget.',
+        );
+      }
+      const buffer = this.#device.createBuffer({
+        size: capacity,
+        usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST,
+      });
+      block = { id: this.#nextId++, buffer, capacity };
+      this.#reserved += capacity;
+    }
+    this.#live += capacity;
+    this.#peak = Math.max(this.#peak, this.#live);
+    return block;
+  }
+
+  release(block: Block): void {
+    this.#live -= block.capacity;
+    let bin = this.#free.get(block.capacity);
+    if (!bin) this.#free.set(block.capacity, (bin = []));
+    bin.push(block);
+    this.#idle.add(block);
+    this.#idleBytes += block.capacity;
+    if (this.#idleBytes > this.#idleLimit) this.#trim(this.#idleBytes - this.#idleLimit);
+  }
+
+  /** Destroys idle buffers, oldest first, until `bytes` are given back. */
+  #trim(bytes: number): void {
+    for (const block of this.#idle) {
+      if (bytes <= 0) return;
+      this.#idle.delete(block);
+      const bin = this.#free.get(block.capacity)!;
+      bin.splice(bin.indexOf(block), 1);
+      this.#onDestroy(block);
+      block.buffer.destroy();
+      this.#idleBytes -= block.capacity;
+      this.#reserved -= block.capacity;
+      bytes -= block.capacity;
+    }
+  }
+
+  destroy(): void {
+    this.#trim(Infinity);
+  }
+}
+
+export const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;

@@ -1,0 +1,162 @@
+import { axpy } from '@cim/kernels';
+import type { Device } from './device.ts';
+import { ShapeError } from './errors.ts';
+import { sizeOf, type Tensor } from './tensor.ts';
+
+/** Where a backward pass puts the gradient of one input. */
+export interface Target {
+  readonly tensor: Tensor;
+  /** Add to what is there, instead of overwriting it. */
+  readonly accumulate: boolean;
+}
+
+/** The destinations of one node's input gradients. */
+export interface Sink {
+  /** Whether input `index` wants a gradient. */
+  wants(index: number): boolean;
+  /** The tensor to write the gradient of input `index` to; the whole of it must be written. */
+  into(index: number): Target;
+  /** The gradient of input `index` is `gradient` itself (same size): no kernel runs unless it must be summed. */
+  pass(index: number, gradient: Tensor): void;
+}
+
+interface Node {
+  readonly name: string;
+  readonly inputs: readonly Tensor[];
+  readonly output: Tensor | undefined;
+  /** `gradient` is that of the output; absent for a loss term, whose gradient is 1. */
+  readonly backward: (sink: Sink, gradient: Tensor) => void;
+}
+
+/** A trainable tensor. `grad` accumulates over backward passes until the solver clears it. */
+export interface Parameter extends Tensor {
+  grad: Tensor;
+}
+export const isParameter = (tensor: Tensor): tensor is Parameter => 'grad' in tensor;
+
+/**
+ * Reverse-mode differentiation over named operations. Operations record how to push a gradient back; {@link backward}
+ * walks them in reverse, accumulating in place, and frees activations and gradients at their last use.
+ */
+export class Tape {
+  readonly device: Device;
+  /** False for inference: nothing is recorded. */
+  readonly recording: boolean;
+  #nodes: Node[] = [];
+  readonly #gradients = new Map<Tensor, Tensor>();
+  readonly #kept = new Set<Tensor>();
+
+  constructor(device: Device, { recording = true }: { recording?: boolean } = {}) {
+    this.device = device;
+    this.recording = recording;
+  }
+
+  /** Whether an operation on these inputs must be recorded. */
+  tracks(inputs: readonly Tensor[]): boolean {
+    return this.recording && inputs.some((t) => t.requiresGrad);
+  }
+
+  /** Records an operation and returns its output. Without a gradient to give, it is forgotten at once. */
+  record(name: string, inputs: readonly Tensor[], output: Tensor, backward: (sink: Sink, gradient: Tensor) => void): Tensor {
+    if (this.tracks(inputs)) {
+      output.requiresGrad = true;
+      this.#nodes.push({ name, inputs, output, backward });
+    }
+    return output;
+  }
+
+  /** Records a term of the total loss. Its `backward` writes the gradients of the term itself, already weighted. */
+  recordLoss(name: string, inputs: readonly Tensor[], backward: (sink: Sink) => void): void {
+    if (this.tracks(inputs)) this.#nodes.push({ name, inputs, output: undefined, backward });
+  }
+
+  /** A view under another shape through which gradients flow. */
+  reshape(x: Tensor, shape: readonly number[]): Tensor {
+    return this.record('reshape', [x], x.reshape(shape), (sink, g) => sink.pass(0, g));
+  }
+
+  /** A copy cut off from the tape. */
+  detach(x: Tensor): Tensor {
+    const view = x.reshape(x.shape);
+    view.requiresGrad = false;
+    return view;
+  }
+
+  /** Keeps an output readable after {@link backward}, which otherwise frees it. */
+  keep(tensor: Tensor): Tensor {
+    this.#kept.add(tensor);
+    return tensor;
+  }
+
+  /** The gradient that {@link backward} found for a tensor that is not a parameter; keep() such a tensor first. */
+  gradient(tensor: Tensor): Tensor | undefined {
+    return this.#gradients.get(tensor);
+  }
+
+  /**
+   * Differentiates the sum of all recorded loss terms, or, given `output` and `gradient`, Σ output·gradient.
+   * Gradients of parameters accumulate in `parameter.grad`.
+   */
+  backward(output?: Tensor, gradient?: Tensor): void {
+    if (output && gradient) {
+      if (sizeOf(output.shape) !== gradient.size) throw new ShapeError(`The gradient [${gradient.shape}] does not fit the output [${output.shape}].`);
+      const seed = this.device.empty(gradient.shape);
+      this.device.copy(gradient, seed);
+      this.#gradients.set(output, seed);
+    }
+    while (this.#nodes.length > 0) {
+      const node = this.#nodes.pop()!;
+      const incoming = node.output && this.#gradients.get(node.output);
+      if (node.output && !incoming) {
+        this.#free(node.output);
+        continue;
+      }
+      node.backward(this.#sink(node), incoming!);
+      if (node.output) {
+        if (!this.#kept.has(node.output)) {
+          this.#gradients.delete(node.output);
+          incoming!.dispose();
+        }
+        this.#free(node.output);
+      }
+    }
+  }
+
+  #free(tensor: Tensor): void {
+    if (!this.#kept.has(tensor)) tensor.dispose();
+  }
+
+  #sink(node: Node): Sink {
+    const into = (index: number): Target => {
+      const input = node.inputs[index];
+      if (isParameter(input)) return { tensor: input.grad, accumulate: true };
+      const existing = this.#gradients.get(input);
+      if (!existing) {
+        const tensor = this.device.empty(input.shape);
+        this.#gradients.set(input, tensor);
+        return { tensor, accumulate: false };
+      }
+      if (existing.storage.references === 1) return { tensor: existing, accumulate: true };
+      // Shared with another input's gradient by pass(): summing in place would change that one too.
+      const own = this.device.empty(input.shape);
+      this.device.copy(existing, own);
+      existing.dispose();
+      this.#gradients.set(input, own);
+      return { tensor: own, accumulate: true };
+    };
+    return {
+      wants: (index) => node.inputs[index].requiresGrad,
+      into,
+      pass: (index, gradient) => {
+        const input = node.inputs[index];
+        if (!input.requiresGrad) return;
+        if (!isParameter(input) && !this.#gradients.has(input)) {
+          this.#gradients.set(input, gradient.reshape(input.shape));
+          return;
+        }
+        const { tensor, accumulate } = into(index);
+        this.device.run(axpy({ n: tensor.size, a: 1, accumulate }), { x: gradient, y: tensor });
+      },
+    };
+  }
+}
