@@ -31,6 +31,8 @@ interface Node {
 /** A trainable tensor. `grad` accumulates over backward passes until the solver clears it. */
 export interface Parameter extends Tensor {
   grad: Tensor;
+  /** Whether a backward pass has written to `grad` since the solver cleared it. */
+  touched: boolean;
 }
 export const isParameter = (tensor: Tensor): tensor is Parameter => 'grad' in tensor;
 
@@ -129,7 +131,10 @@ export class Tape {
   #sink(node: Node): Sink {
     const into = (index: number): Target => {
       const input = node.inputs[index];
-      if (isParameter(input)) return { tensor: input.grad, accumulate: true };
+      if (isParameter(input)) {
+        input.touched = true;
+        return { tensor: input.grad, accumulate: true };
+      }
       const existing = this.#gradients.get(input);
       if (!existing) {
         const tensor = this.device.empty(input.shape);

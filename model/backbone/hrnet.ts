@@ -1,0 +1,211 @@
+import { functional as F, type Tensor } from '@cim/runtime';
+import { BatchNorm2d, Conv2d, ConvBatchNorm, type Pass } from '../nn/layers.ts';
+import type { Scope } from '../nn/parameters.ts';
+import type { Backbone } from './backbone.ts';
+import { BasicBlock, Bottleneck, Layer } from './blocks.ts';
+
+export interface HRNetStage {
+  readonly modules: number;
+  /** Basic blocks of each branch. */
+  readonly blocks: readonly number[];
+  /** Channels of each branch. */
+  readonly channels: readonly number[];
+}
+
+export interface HRNetConfig {
+  readonly type: 'hrnet';
+  readonly stemChannels: number;
+  /** Bottleneck blocks at stride 4. */
+  readonly stage1: { readonly blocks: number; readonly channels: number };
+  /** Stages 2, 3, 4: two, three, four branches. */
+  readonly stages: readonly HRNetStage[];
+  /**
+   * `classification`: the head that gathers all branches at stride 32 (lib/modeling/HRNet.py), with bottleneck
+   * widths and final channels. `high-resolution`: the fused first branch at stride 4.
+   */
+  readonly head:
+    | { readonly type: 'classification'; readonly channels: readonly number[]; readonly finalChannels: number }
+    | { readonly type: 'high-resolution' };
+  /** Stages without gradient, from the stem on (HRNET.FREEZE_AT): 2 freezes stem, layer1, transition1 and stage2. */
+  readonly freezeAt: 0 | 1 | 2;
+}
+
+/** Branch widths C, 2C, 4C, 8C. */
+const widths = (c: number, branches: number): number[] => Array.from({ length: branches }, (_, i) => c * 2 ** i);
+
+/** HRNetV2-W{width} with the ImageNet classification head, as CIM uses it. */
+export const hrnetConfig = (width: number): HRNetConfig => ({
+  type: 'hrnet',
+  stemChannels: 64,
+  stage1: { blocks: 4, channels: 64 },
+  stages: [
+    { modules: 1, blocks: [4, 4], channels: widths(width, 2) },
+    { modules: 4, blocks: [4, 4, 4], channels: widths(width, 3) },
+    { modules: 3, blocks: [4, 4, 4, 4], channels: widths(width, 4) },
+  ],
+  head: { type: 'classification', channels: [32, 64, 128, 256], finalChannels: 2048 },
+  freezeAt: 2,
+});
+
+/** High-resolution network (Sun et al., CVPR 2019; lib/modeling/HRNet.py), of any widths and number of stages. */
+export class HRNet implements Backbone {
+  readonly channels: number;
+  readonly stride: number;
+  readonly #padMultiple: number;
+  readonly #stem: [Conv2d, BatchNorm2d, Conv2d, BatchNorm2d];
+  readonly #layer1: Layer;
+  readonly #transitions: Transition[] = [];
+  readonly #stages: HighResolutionModule[][] = [];
+  readonly #head: ClassificationHead | null = null;
+
+  constructor(scope: Scope, config: HRNetConfig) {
+    const { stemChannels, stage1, stages, head, freezeAt } = config;
+    const stem = scope.frozen(freezeAt >= 1);
+    this.#stem = [
+      new Conv2d(stem.child('conv1'), 3, stemChannels, { kernel: 3, stride: 2, padding: 1 }),
+      new BatchNorm2d(stem.child('bn1'), stemChannels),
+      new Conv2d(stem.child('conv2'), stemChannels, stemChannels, { kernel: 3, stride: 2, padding: 1 }),
+      new BatchNorm2d(stem.child('bn2'), stemChannels),
+    ];
+    this.#layer1 = new Layer(stem.child('layer1'), Bottleneck, stemChannels, stage1.channels, stage1.blocks);
+    let channels: readonly number[] = [this.#layer1.channels];
+    stages.forEach((stage, i) => {
+      const frozen = scope.frozen(i + 2 <= freezeAt);
+      this.#transitions.push(new Transition(frozen.child(`transition${i + 1}`), channels, stage.channels));
+      const fusesAll = head.type === 'classification' || i < stages.length - 1;
+      this.#stages.push(
+        Array.from({ length: stage.modules }, (_, m) => {
+          const multiScale = fusesAll || m < stage.modules - 1;
+          return new HighResolutionModule(frozen.child(`stage${i + 2}`).child(m), stage, multiScale);
+        }),
+      );
+      channels = stage.channels;
+    });
+    this.stride = 4;
+    this.channels = channels[0];
+    if (head.type === 'classification') {
+      this.#head = new ClassificationHead(scope, channels, head.channels, head.finalChannels);
+      this.channels = head.finalChannels;
+      this.stride = 4 * 2 ** (channels.length - 1);
+    }
+    this.#padMultiple = 4 * 2 ** (channels.length - 1);
+  }
+
+  forward(pass: Pass, image: Tensor): Tensor {
+    const [, , height, width] = image.shape;
+    const bottom = -height & (this.#padMultiple - 1);
+    const right = -width & (this.#padMultiple - 1);
+    let x = bottom + right > 0 ? F.padBottomRight(pass.tape, image, { bottom, right }) : image;
+    const [conv1, bn1, conv2, bn2] = this.#stem;
+    x = bn1.forward(pass, conv1.forward(pass, x), { relu: true });
+    x = bn2.forward(pass, conv2.forward(pass, x), { relu: true });
+    let branches = [this.#layer1.forward(pass, x)];
+    this.#stages.forEach((modules, i) => {
+      branches = this.#transitions[i].forward(pass, branches);
+      for (const module of modules) branches = module.forward(pass, branches);
+    });
+    return this.#head ? this.#head.forward(pass, branches) : branches[0];
+  }
+}
+
+/** Adapts widths of the branches there are and opens new ones by strided convolutions of the last. */
+class Transition {
+  readonly #layers: (ConvBatchNorm[] | null)[];
+
+  constructor(scope: Scope, from: readonly number[], to: readonly number[]) {
+    this.#layers = to.map((channels, i) => {
+      if (i < from.length) {
+        return from[i] === channels ? null : [new ConvBatchNorm(scope.child(i), from[i], channels, { kernel: 3, padding: 1 })];
+      }
+      const steps = i + 1 - from.length;
+      const last = from.at(-1)!;
+      return Array.from(
+        { length: steps },
+        (_, j) =>
+          new ConvBatchNorm(scope.child(i).child(j), last, j === steps - 1 ? channels : last, { kernel: 3, stride: 2, padding: 1 }),
+      );
+    });
+  }
+
+  forward(pass: Pass, branches: Tensor[]): Tensor[] {
+    return this.#layers.map((layers, i) =>
+      layers === null ? branches[i] : layers.reduce((x, layer) => layer.forward(pass, x, { relu: true }), branches[i] ?? branches.at(-1)!),
+    );
+  }
+}
+
+/** Parallel branches of basic blocks, then every branch summed into every other (lib/modeling/HRNet.py). */
+class HighResolutionModule {
+  readonly #branches: Layer[];
+  /** `[i][j]` brings branch j to the width and resolution of branch i; null keeps it. */
+  readonly #fuse: (ConvBatchNorm[] | null)[][];
+
+  constructor(scope: Scope, { blocks, channels }: HRNetStage, multiScale: boolean) {
+    this.#branches = channels.map((width, i) => new Layer(scope.child('branches').child(i), BasicBlock, width, width, blocks[i]));
+    const targets = multiScale ? channels : channels.slice(0, 1);
+    this.#fuse = targets.map((to, i) =>
+      channels.map((from, j) => {
+        const path = scope.child('fuse_layers').child(i).child(j);
+        if (i === j) return null;
+        if (j > i) return [new ConvBatchNorm(path, from, to, { kernel: 1 })];
+        return Array.from(
+          { length: i - j },
+          (_, k) => new ConvBatchNorm(path.child(k), from, k === i - j - 1 ? to : from, { kernel: 3, stride: 2, padding: 1 }),
+        );
+      }),
+    );
+  }
+
+  forward(pass: Pass, inputs: Tensor[]): Tensor[] {
+    const { tape } = pass;
+    const branches = inputs.map((x, i) => this.#branches[i].forward(pass, x));
+    return this.#fuse.map((row, i) => {
+      let sum: Tensor | undefined;
+      row.forEach((path, j) => {
+        let term = branches[j];
+        path?.forEach((layer, k) => {
+          term = layer.forward(pass, term, { relu: j < i && k < path.length - 1 });
+        });
+        if (j > i) term = F.upsampleNearest(tape, term, 2 ** (j - i));
+        const last = j === row.length - 1;
+        sum = sum === undefined ? term : last ? F.addRelu(tape, sum, term) : F.add(tape, sum, term);
+      });
+      return sum!;
+    });
+  }
+}
+
+/** Bottlenecks widen every branch, strided convolutions carry them to the lowest resolution, a 1×1 convolution ends. */
+class ClassificationHead {
+  readonly #increase: Layer[];
+  readonly #downsample: { conv: Conv2d; bn: BatchNorm2d }[];
+  readonly #final: { conv: Conv2d; bn: BatchNorm2d };
+
+  constructor(scope: Scope, branches: readonly number[], channels: readonly number[], finalChannels: number) {
+    this.#increase = branches.map(
+      (from, i) => new Layer(scope.child('incre_modules').child(i), Bottleneck, from, channels[i], 1),
+    );
+    this.#downsample = this.#increase.slice(1).map((layer, i) => {
+      const path = scope.child('downsamp_modules').child(i);
+      const options = { kernel: 3, stride: 2, padding: 1, bias: true };
+      return {
+        conv: new Conv2d(path.child(0), this.#increase[i].channels, layer.channels, options),
+        bn: new BatchNorm2d(path.child(1), layer.channels),
+      };
+    });
+    const path = scope.child('final_layer');
+    this.#final = {
+      conv: new Conv2d(path.child(0), this.#increase.at(-1)!.channels, finalChannels, { kernel: 1, bias: true }),
+      bn: new BatchNorm2d(path.child(1), finalChannels),
+    };
+  }
+
+  forward(pass: Pass, branches: Tensor[]): Tensor {
+    let y = this.#increase[0].forward(pass, branches[0]);
+    this.#downsample.forEach(({ conv, bn }, i) => {
+      const lowered = bn.forward(pass, conv.forward(pass, y), { relu: true });
+      y = F.add(pass.tape, this.#increase[i + 1].forward(pass, branches[i + 1]), lowered);
+    });
+    return this.#final.bn.forward(pass, this.#final.conv.forward(pass, y), { relu: true });
+  }
+}
