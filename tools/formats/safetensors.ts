@@ -1,0 +1,200 @@
+/**
+ * The safetensors format (github.com/huggingface/safetensors): u64 little-endian header length, JSON header
+ * `{ name: { dtype, shape, data_offsets: [begin, end] }, __metadata__: { key: text } }`, then the raw little-endian data,
+ * without holes. The header is padded with spaces so that the data starts at a multiple of 8, and tensors are stored by
+ * falling element size, so every element is aligned in a mapped file.
+ */
+import { type FileHandle, open, stat } from 'node:fs/promises';
+import { CheckpointError, reasonOf } from '../errors.ts';
+import { writeFileAtomic } from './atomic.ts';
+
+/** Float16 and bfloat16 numbers stay raw bits in a Uint16Array; booleans are bytes 0 and 1. */
+const ARRAYS = {
+  F64: Float64Array,
+  I64: BigInt64Array,
+  U64: BigUint64Array,
+  F32: Float32Array,
+  I32: Int32Array,
+  U32: Uint32Array,
+  F16: Uint16Array,
+  BF16: Uint16Array,
+  I16: Int16Array,
+  U16: Uint16Array,
+  I8: Int8Array,
+  U8: Uint8Array,
+  BOOL: Uint8Array,
+} as const;
+
+export type SafetensorDtype = keyof typeof ARRAYS;
+
+type TensorOf<D extends SafetensorDtype> = {
+  readonly dtype: D;
+  readonly shape: readonly number[];
+  /** Row-major elements. */
+  readonly data: InstanceType<(typeof ARRAYS)[D]>;
+};
+/** One stored tensor; testing `dtype` narrows the type of `data`. */
+export type SafeTensor = { [D in SafetensorDtype]: TensorOf<D> }[SafetensorDtype];
+
+export interface Safetensors {
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly tensors: ReadonlyMap<string, SafeTensor>;
+}
+
+/** The reference implementation's limit on the header, in bytes. */
+const MAX_HEADER = 100_000_000;
+/** Longest single read: file systems refuse more than 2 GiB at once. */
+const READ_CHUNK = 2 ** 30;
+
+interface Entry {
+  readonly name: string;
+  readonly dtype: SafetensorDtype;
+  readonly shape: readonly number[];
+  readonly begin: number;
+  readonly end: number;
+}
+
+type Fail = (problem: string, cause?: unknown) => never;
+
+/**
+ * Reads and checks a whole file. The header is checked against the file's size before any data is read, so a damaged
+ * file costs neither time nor memory. Every tensor gets a buffer of its own, so its elements are aligned.
+ *
+ * @throws CheckpointError naming the file and what is wrong with it.
+ */
+export async function readSafetensors(path: string): Promise<Safetensors> {
+  const fail: Fail = (problem, cause) => {
+    const remedy = 'Check the path, or copy or download the file again.';
+    throw new CheckpointError(`Cannot read ${path}: ${problem}.`, remedy, { cause });
+  };
+  const status = await stat(path).catch((error: unknown) => fail(reasonOf(error), error));
+  if (!status.isFile()) fail('it is not a file');
+  const file = await open(path, 'r').catch((error: unknown) => fail(reasonOf(error), error));
+  try {
+    const { metadata, entries, dataStart } = await readHeader(file, status.size, fail);
+    const tensors = new Map<string, SafeTensor>();
+    for (const { name, dtype, shape, begin, end } of entries) {
+      const bytes = await readBytes(file, dataStart + begin, end - begin, fail);
+      tensors.set(name, { dtype, shape, data: new ARRAYS[dtype](bytes.buffer) } as SafeTensor);
+    }
+    return { metadata, tensors };
+  } finally {
+    await file.close();
+  }
+}
+
+async function readBytes(file: FileHandle, position: number, length: number, fail: Fail): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = new Uint8Array(length);
+  for (let done = 0; done < length; ) {
+    const wanted = Math.min(length - done, READ_CHUNK);
+    const { bytesRead } = await file
+      .read(bytes, done, wanted, position + done)
+      .catch((error: unknown) => fail(reasonOf(error), error));
+    if (bytesRead === 0) fail(`it became shorter while it was read (at byte ${position + done})`);
+    done += bytesRead;
+  }
+  return bytes;
+}
+
+async function readHeader(file: FileHandle, size: number, fail: Fail) {
+  if (size < 10) fail(`it is not a safetensors file (${size} bytes)`);
+  const prefix = await readBytes(file, 0, 8, fail);
+  const length = Number(new DataView(prefix.buffer).getBigUint64(0, true));
+  if (length > MAX_HEADER) fail(`it is not a safetensors file (a header of ${length} bytes)`);
+  if (8 + length > size) fail(`the file is truncated: a header of ${length} bytes in a file of ${size}`);
+  const header = parseHeader(await readBytes(file, 8, length, fail), fail);
+  const metadata = readMetadata(header, fail);
+  const entries = Object.entries(header)
+    .filter(([name]) => name !== '__metadata__')
+    .map(([name, value]) => readEntry(name, value, fail));
+  checkLayout(entries, size - 8 - length, fail);
+  return { metadata, entries, dataStart: 8 + length };
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+
+function parseHeader(bytes: Uint8Array, fail: Fail): Record<string, unknown> {
+  try {
+    const header: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    if (isObject(header)) return header;
+  } catch (error) {
+    return fail(`its header is not JSON (${reasonOf(error)})`, error);
+  }
+  return fail('its header is not a JSON object');
+}
+
+function readMetadata(header: Record<string, unknown>, fail: Fail): Record<string, string> {
+  const metadata = header.__metadata__ ?? {};
+  if (!isObject(metadata)) return fail('its __metadata__ is not an object');
+  for (const [key, value] of Object.entries(metadata)) {
+    if (typeof value !== 'string') fail(`its metadata "${key}" is not text`);
+  }
+  return metadata as Record<string, string>;
+}
+
+function readEntry(name: string, value: unknown, fail: Fail): Entry {
+  if (!isObject(value)) return fail(`tensor "${name}" is not described by an object`);
+  const { dtype, shape, data_offsets: offsets } = value;
+  if (typeof dtype !== 'string' || !Object.hasOwn(ARRAYS, dtype)) {
+    return fail(`tensor "${name}" has the unknown dtype ${JSON.stringify(dtype)}`);
+  }
+  if (!Array.isArray(shape) || !shape.every(isSize)) {
+    return fail(`tensor "${name}" has the impossible shape ${JSON.stringify(shape)}`);
+  }
+  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isSize)) {
+    return fail(`tensor "${name}" has the impossible data_offsets ${JSON.stringify(offsets)}`);
+  }
+  const [begin, end] = offsets as [number, number];
+  const bytes = byteLength(dtype as SafetensorDtype, shape);
+  if (end - begin !== bytes) {
+    fail(`tensor "${name}" of ${dtype} [${shape}] needs ${bytes} bytes, its data_offsets [${offsets}] hold ${end - begin}`);
+  }
+  return { name, dtype: dtype as SafetensorDtype, shape, begin, end };
+}
+
+const byteLength = (dtype: SafetensorDtype, shape: readonly number[]): number =>
+  shape.reduce((product, extent) => product * extent, ARRAYS[dtype].BYTES_PER_ELEMENT);
+
+/** The tensors must fill the data section: one after the other, no overlap, no hole, nothing left over. */
+function checkLayout(entries: readonly Entry[], available: number, fail: Fail): void {
+  let end = 0;
+  for (const entry of entries.toSorted((a, b) => a.begin - b.begin || a.end - b.end)) {
+    if (entry.end > available) {
+      fail(`the file is truncated: tensor "${entry.name}" ends at byte ${entry.end} of ${available} bytes of data`);
+    }
+    if (entry.begin < end) fail(`tensor "${entry.name}" at byte ${entry.begin} overlaps the one that ends at ${end}`);
+    if (entry.begin > end) fail(`bytes ${end} to ${entry.begin} of the data belong to no tensor`);
+    end = entry.end;
+  }
+  if (end !== available) fail(`the last ${available - end} bytes of the data belong to no tensor`);
+}
+
+/**
+ * Writes tensors and text metadata; the file appears under `path` only when it is complete.
+ *
+ * @throws OutputError when it cannot be written; RangeError when a shape does not fit its data.
+ */
+export async function writeSafetensors(
+  path: string,
+  metadata: Readonly<Record<string, string>>,
+  tensors: Iterable<readonly [string, SafeTensor]>,
+): Promise<void> {
+  const stored = [...tensors].sort(([, a], [, b]) => b.data.BYTES_PER_ELEMENT - a.data.BYTES_PER_ELEMENT);
+  const header: [string, unknown][] = [];
+  if (Object.keys(metadata).length > 0) header.push(['__metadata__', metadata]);
+  let offset = 0;
+  for (const [name, { dtype, shape, data }] of stored) {
+    if (byteLength(dtype, shape) !== data.byteLength || !(data instanceof ARRAYS[dtype])) {
+      throw new RangeError(`Tensor "${name}" of ${dtype} [${shape}] does not fit its ${data.byteLength} bytes of data.`);
+    }
+    header.push([name, { dtype, shape, data_offsets: [offset, (offset += data.byteLength)] }]);
+  }
+  const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(header)));
+  const start = new Uint8Array(8 + Math.ceil(json.length / 8) * 8).fill(0x20);
+  new DataView(start.buffer).setBigUint64(0, BigInt(start.length - 8), true);
+  start.set(json, 8);
+  const bytesOf = ({ data }: SafeTensor) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  await writeFileAtomic(path, [start, ...stored.map(([, tensor]) => bytesOf(tensor))]);
+}
