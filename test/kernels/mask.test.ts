@@ -1,0 +1,126 @@
+import * as kernels from '@cim/kernels';
+import * as reference from '@cim/kernels/mask/mask.reference';
+import { Generator } from '@cim/runtime';
+import { runKernel, testDevice } from '@cim/runtime/testing';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { golden } from '../golden.ts';
+
+const test = suite('mask');
+const device = await testDevice();
+
+/** N × pixels bytes, each mask of its own density; the last one is empty. */
+function randomMasks(n: number, pixels: number, seed: number): Uint8Array {
+  const generator = new Generator(seed);
+  const masks = new Uint8Array(n * pixels);
+  for (let mask = 0; mask < n - 1; mask++) {
+    const density = generator.uniform();
+    for (let p = 0; p < pixels; p++) masks[mask * pixels + p] = generator.uniform() < density ? 1 : 0;
+  }
+  return masks;
+}
+
+function expectSame(actual: ArrayLike<number>, expected: ArrayLike<number>, label: string): void {
+  assert.is(actual.length, expected.length, label);
+  for (let i = 0; i < expected.length; i++) {
+    if (!Object.is(actual[i], expected[i])) throw new Error(`${label}: element ${i} is ${actual[i]}, expected ${expected[i]}.`);
+  }
+}
+
+const SIZES: readonly (readonly [n: number, pixels: number])[] = [
+  [1, 1],
+  [2, 31],
+  [3, 32],
+  [5, 33],
+  [31, 77],
+  [33, 1024],
+  [70, 1060],
+];
+
+for (const [n, pixels] of SIZES) {
+  const masks = randomMasks(n, pixels, n);
+  const packed = reference.packMasks(masks, n, pixels);
+  const words = Math.ceil(pixels / 32);
+
+  test(`packs ${n} masks of ${pixels} pixels`, async () => {
+    const padded = new Uint8Array(Math.ceil(masks.length / 4) * 4);
+    padded.set(masks);
+    const bytes = new Uint32Array(padded.buffer);
+    const result = await runKernel(device, kernels.packMasks({ n, pixels }), { bytes, packed: n * words });
+    expectSame(result.packed, packed, 'packed');
+  });
+
+  test(`overlaps ${n} masks of ${pixels} pixels`, async () => {
+    const result = await runKernel(device, kernels.pairwiseOverlap({ n, words }), { packed, iou: n * n, containment: n * n });
+    const expected = reference.pairwiseOverlap(masks, n, pixels);
+    expectSame(result.iou, expected.iou, 'iou');
+    expectSame(result.containment, expected.containment, 'containment');
+  });
+
+  test(`intersects ${n} masks of ${pixels} pixels with others`, async () => {
+    for (const b of [1, 40]) {
+      const others = randomMasks(b, pixels, 99);
+      const { counts } = await runKernel(device, kernels.pairwiseIntersection({ a: n, b, words }), {
+        packedA: packed,
+        packedB: reference.packMasks(others, b, pixels),
+        counts: n * b,
+      });
+      expectSame(counts, reference.pairwiseIntersection(masks, others, pixels), 'counts');
+    }
+  });
+}
+
+test('rounds every kind of quotient as f64 → f32 → f16 does', async () => {
+  // Nested masks: the iou of the first k with the first l pixels is k/l, down to f16's subnormals.
+  const pixels = 190_001;
+  const words = Math.ceil(pixels / 32);
+  const generator = new Generator(5);
+  const areas = Array.from({ length: 96 }, (_, i) => (i < 12 ? i : Math.ceil(pixels ** generator.uniform())));
+  areas.push(pixels, pixels - 1, 2048, 4097, 8193);
+  const n = areas.length;
+  const packed = new Uint32Array(n * words);
+  areas.forEach((area, mask) => {
+    const whole = area >>> 5;
+    packed.fill(0xffffffff, mask * words, mask * words + whole);
+    if (area & 31) packed[mask * words + whole] = 2 ** (area & 31) - 1;
+  });
+  const quotient = (a: number, b: number) => reference.roundToHalf(Math.fround(a / b));
+  const { iou, containment } = await runKernel(device, kernels.pairwiseOverlap({ n, words }), {
+    packed,
+    iou: n * n,
+    containment: n * n,
+  });
+  const pairs = areas.flatMap((i) => areas.map((j) => [Math.min(i, j), Math.max(i, j), j]));
+  expectSame(iou, pairs.map(([less, more]) => quotient(less, more)), 'iou');
+  expectSame(containment, pairs.map(([less, , j]) => quotient(less, j)), 'containment');
+});
+
+test('the reference rounds to f16 to nearest, ties to even', () => {
+  const unit = 2 ** -10;
+  for (const [value, half] of [
+    [1 + unit / 2, 1],
+    [1 + 1.5 * unit, 1 + 2 * unit],
+    [1 + 0.5001 * unit, 1 + unit],
+    [0.85, 0.85009765625],
+    [2 ** -25, 0],
+    [1.5 * 2 ** -24, 2 ** -23],
+    [1 - 2 ** -13, 1],
+  ]) {
+    assert.is(reference.roundToHalf(value), half, `${value}`);
+  }
+});
+
+for (const name of ['mask_ops_voc', 'mask_ops_coco']) {
+  test(`equals the original's maps: ${name}`, async () => {
+    const file = golden(name);
+    const { data, shape } = file.tensor('in.masks', 'U8');
+    const [n, height, width] = shape;
+    const words = Math.ceil((height * width) / 32);
+    const packed = reference.packMasks(data, n, height * width);
+    const result = await runKernel(device, kernels.pairwiseOverlap({ n, words }), { packed, iou: n * n, containment: n * n });
+    expectSame(result.iou, file.tensor('out.iou_map').data, 'iou');
+    expectSame(result.containment, file.tensor('out.asy_iou_map').data, 'containment');
+  });
+}
+
+test.run();
