@@ -1,3 +1,9 @@
 /** The one list of kernels. */
 export * from './kernel.ts';
 export * from './elementwise/elementwise.ts';
+export * from './conv/conv.ts';
+export * from './gemm/gemm.ts';
+export * from './plan.ts';
+export * from './mask/mask.ts';
+export * from './normalise/batchnorm.ts';
+export * from './reduce/reduce.ts';

@@ -1,1 +1,4 @@
+export * from './conv.ts';
 export * from './elementwise.ts';
+export * from './linear.ts';
+export * from './normalise.ts';
