@@ -1,0 +1,62 @@
+/** From what a user points at, a folder or a file, to a data set. */
+import { statSync } from 'node:fs';
+import { basename, extname, join, resolve } from 'node:path';
+import { DataError } from '../errors.ts';
+import { readCoco } from './coco.ts';
+import { readCsv } from './csv.ts';
+import type { Dataset, DatasetClass } from './dataset.ts';
+import { datasetRoot, locateImages } from './locate.ts';
+
+export interface DatasetSpec {
+  /** A data set's folder, or its COCO file (.json) or label list (.csv). */
+  readonly path: string;
+  /** Which part of a folder: "train", "val", or the original's "trainaug". */
+  readonly split: string;
+  /** The training split's classes: a part opened for evaluation must have the same. */
+  readonly classes?: readonly DatasetClass[];
+}
+
+/**
+ * Opens one split of a data set. In a folder its annotation file is the first of `<split>.json`, `instances_<split>.json`,
+ * `instances_<split>2017.json`, `voc_2012_<split>.json` and `<split>.csv` in `annotations/`, then in the folder itself.
+ * See `locateImages` for where the images may be.
+ *
+ * @throws DataError when the files are missing, damaged, empty, or disagree with `classes`.
+ */
+export async function openDataset({ path, split, classes }: DatasetSpec): Promise<Dataset> {
+  const file = annotationFile(path, split);
+  const list = extname(file).toLowerCase() === '.csv' ? await readCsv(file, classes) : await readCoco(file);
+  if (list.images.length === 0) throw new DataError(`${file} lists no image.`, 'List at least one image.');
+  if (list.classes.length === 0) throw new DataError(`${file} has no class.`, 'List at least one category.');
+  if (classes) checkClasses(list.classes, classes, file);
+  const name = basename(file, extname(file));
+  return { name, root: datasetRoot(file), classes: list.classes, images: locateImages(list, file, split) };
+}
+
+function annotationFile(path: string, split: string): string {
+  const full = resolve(path);
+  const status = statSync(full, { throwIfNoEntry: false });
+  if (!status) throw new DataError(`${full} does not exist.`, 'Check the path of the data set.');
+  if (status.isFile()) return full;
+  const names = ['', 'instances_', 'voc_2012_'].map((prefix) => `${prefix}${split}.json`);
+  names.splice(2, 0, `instances_${split}2017.json`);
+  names.push(`${split}.csv`);
+  const candidates = ['annotations', '.'].flatMap((folder) => names.map((name) => join(full, folder, name)));
+  const found = candidates.find((file) => statSync(file, { throwIfNoEntry: false })?.isFile());
+  if (found) return found;
+  throw new DataError(
+    `${full} has no annotations of the split "${split}".`,
+    `Put a COCO file at ${candidates[0]} or a list of files and labels at ${join(full, `${split}.csv`)}.`,
+  );
+}
+
+function checkClasses(actual: readonly DatasetClass[], expected: readonly DatasetClass[], file: string): void {
+  const different = expected.findIndex(({ id, name }, i) => actual[i]?.id !== id || actual[i]?.name !== name);
+  const at = different < 0 && actual.length > expected.length ? expected.length : different;
+  if (at < 0) return;
+  const quote = (c?: DatasetClass): string => (c ? `"${c.name}" (id ${c.id})` : 'missing');
+  throw new DataError(
+    `Class ${at + 1} of ${file} is ${quote(actual[at])}, in the training data it is ${quote(expected[at])}.`,
+    'Give both files the same categories in the same order.',
+  );
+}
