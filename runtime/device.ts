@@ -1,12 +1,15 @@
 import { type Kernel, packUniforms } from '@cim/kernels/kernel';
-import { DeviceLostError, GpuUnavailableError, LimitError, OutOfMemoryError, ReportedError, ShapeError, ValidationError } from './errors.ts';
+import { DeviceLostError, LimitError, OutOfMemoryError, ReportedError, ShapeError, ValidationError } from './errors.ts';
 import { type Block, MemoryPool, type MemoryUse, mib } from './memory.ts';
 import { PipelineCache } from './pipelines.ts';
-import { findGpu } from './platform/platform.ts';
+import type { DriverChoice, DriverName, FoundAdapter } from './platform/driver.ts';
+import { findAdapter } from './platform/platform.ts';
 import { type DType, type Shape, sizeOf, Storage, Tensor, type TypedArray } from './tensor.ts';
 import { Tracer } from './trace.ts';
 
 export interface DeviceOptions {
+  /** What runs the kernels. Default `auto`: a real GPU, else lavapipe, else SwiftShader. */
+  readonly driver?: DriverChoice;
   /** Bytes of GPU buffers that may exist at once. Default: 12 GiB; software adapters never report exhaustion themselves. */
   readonly memoryBudget?: number;
   /** Record GPU timestamps of every kernel. Costs a compute pass each. */
@@ -20,7 +23,9 @@ export interface AdapterDescription {
   readonly architecture: string;
   readonly device: string;
   readonly description: string;
-  readonly software: boolean;
+  readonly driver: DriverName;
+  /** Why this driver. */
+  readonly reason: string;
   /** 0 without subgroups. */
   readonly subgroupSize: number;
 }
@@ -72,11 +77,8 @@ export class Device {
 
   /** @throws GpuUnavailableError when there is no adapter. */
   static async open(options: DeviceOptions = {}): Promise<Device> {
-    const gpu = await findGpu();
-    const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
-    if (!adapter) {
-      throw new GpuUnavailableError('No GPU adapter was found.', 'Run `npm run -s cim -- doctor`: it says what is missing and how to get it.');
-    }
+    const found = await findAdapter(options.driver ?? 'auto');
+    const { adapter } = found;
     const features = options.portable ? ['timestamp-query'] : WANTED_FEATURES;
     const requiredLimits: Record<string, number> = {};
     for (const limit of WANTED_LIMITS) requiredLimits[limit] = adapter.limits[limit];
@@ -84,11 +86,12 @@ export class Device {
       requiredFeatures: features.filter((f) => adapter.features.has(f as GPUFeatureName)) as GPUFeatureName[],
       requiredLimits,
     });
-    return new Device(device, adapter.info, options);
+    return new Device(device, found, options);
   }
 
-  private constructor(gpu: GPUDevice, info: GPUAdapterInfo, options: DeviceOptions) {
+  private constructor(gpu: GPUDevice, { adapter, driver, reason }: FoundAdapter, options: DeviceOptions) {
     this.gpu = gpu;
+    const { info } = adapter;
     this.features = new Set(gpu.features as unknown as Iterable<string>);
     const fixedSize = info.subgroupMinSize === info.subgroupMaxSize ? info.subgroupMinSize : 0;
     this.adapter = {
@@ -96,7 +99,8 @@ export class Device {
       architecture: info.architecture,
       device: info.device,
       description: info.description,
-      software: info.isFallbackAdapter,
+      driver,
+      reason,
       subgroupSize: this.features.has('subgroups') ? (fixedSize ?? 0) : 0,
     };
     this.pipelines = new PipelineCache(gpu);

@@ -2,6 +2,7 @@ export * from './device.ts';
 export * from './errors.ts';
 export * from './generator.ts';
 export { mib, type MemoryUse } from './memory.ts';
+export { DRIVER_CHOICES, type DriverChoice, type DriverName, isDriverChoice } from './platform/driver.ts';
 export * from './tape.ts';
 export * from './tensor.ts';
 export * from './trace.ts';

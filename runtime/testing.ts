@@ -2,11 +2,18 @@
 import type { Kernel } from '@cim/kernels/kernel';
 import { Device } from './device.ts';
 import { Generator } from './generator.ts';
+import { DRIVER_CHOICES, type DriverChoice, isDriverChoice } from './platform/driver.ts';
 import { type Shape, sizeOf, type Tensor } from './tensor.ts';
 
 let shared: Promise<Device> | undefined;
-/** The device that all tests of the process share. */
-export const testDevice = (): Promise<Device> => (shared ??= Device.open());
+/** The device that all tests of the process share. The test runner's `--driver` arrives in $CIM_DRIVER. */
+export const testDevice = (): Promise<Device> => (shared ??= Device.open({ driver: testDriver() }));
+
+export function testDriver(): DriverChoice {
+  const name = process.env.CIM_DRIVER ?? 'auto';
+  if (!isDriverChoice(name)) throw new RangeError(`$CIM_DRIVER is "${name}"; it must be one of ${DRIVER_CHOICES.join(', ')}.`);
+  return name;
+}
 
 /** Uniform values in [low, high), fixed by the seed. */
 export function randomArray(shape: Shape, seed: number, low = -1, high = 1): Float32Array {

@@ -1,13 +1,90 @@
 import { create, globals } from 'webgpu';
+import { GpuUnavailableError, ReportedError } from '../errors.ts';
+import { type DriverChoice, type DriverName, driverOf, type FoundAdapter } from './driver.ts';
+import { hasVulkanLoader, mapLibrary, withDriverManifest } from './software/libraries.ts';
+import { cachedLavapipe, fetchLavapipe } from './software/lavapipe.ts';
+import { type SoftwareDriver, swiftshader } from './software/swiftshader.ts';
 
-// Dawn's instance must outlive every object made from it: a collected instance crashes the process.
-let instance: GPU | undefined;
+const DOCTOR = 'Run `npm run -s cim -- doctor`: it says what is missing and how to get it.';
 
-/** Dawn through the npm package `webgpu`. */
-export function nodeGpu(): GPU {
-  if (!instance) {
-    Object.assign(globalThis, globals);
-    instance = create([]);
+// Dawn's instances must outlive every object made from them: a collected instance crashes the process.
+// An instance keeps the Vulkan drivers it was made with, hence one for each.
+const instances = new Map<string, GPU>();
+
+/** Asks Dawn, running on the Vulkan drivers that the machine is set up with or on the one given. */
+async function requestAdapter(driver?: SoftwareDriver, fallback = false): Promise<GPUAdapter | null> {
+  const key = driver?.manifest ?? 'system';
+  const request = (): Promise<GPUAdapter | null> => {
+    let gpu = instances.get(key);
+    if (!gpu) {
+      Object.assign(globalThis, globals);
+      instances.set(key, (gpu = create([])));
+    }
+    return gpu.requestAdapter({ powerPreference: 'high-performance', forceFallbackAdapter: fallback });
+  };
+  if (!driver) return request();
+  if (!instances.has(key)) for (const library of driver.libraries) mapLibrary(library);
+  return withDriverManifest(driver.manifest, request);
+}
+
+type Attempt = () => Promise<FoundAdapter>;
+
+/** What the machine offers without our help. */
+const system =
+  (accepted: readonly DriverName[], wanted: string): Attempt =>
+  async () => {
+    const possible = process.platform !== 'linux' || hasVulkanLoader();
+    for (const fallback of possible ? [false, true] : []) {
+      const adapter = await requestAdapter(undefined, fallback);
+      const driver = adapter && driverOf(adapter.info);
+      if (adapter && driver && accepted.includes(driver)) {
+        return { adapter, driver, reason: driver === 'hardware' ? 'found on this machine' : `${driver} is installed on this machine` };
+      }
+    }
+    throw new GpuUnavailableError(`no ${wanted} on this machine`);
+  };
+
+const hardware = system(['hardware'], 'hardware adapter');
+const installedLavapipe = system(['lavapipe'], 'installed lavapipe');
+const installedOther = system(['swiftshader', 'software'], 'other software adapter');
+
+const downloadedLavapipe: Attempt = async () => open('lavapipe', cachedLavapipe());
+
+const freshLavapipe: Attempt = async () => open('lavapipe', await fetchLavapipe());
+
+const packagedSwiftshader: Attempt = async () => open('swiftshader', swiftshader());
+
+async function open(name: DriverName, driver: SoftwareDriver): Promise<FoundAdapter> {
+  const adapter = await requestAdapter(driver);
+  if (!adapter) throw new GpuUnavailableError(`no adapter in ${driver.manifest}`);
+  return { adapter, driver: name, reason: name === 'lavapipe' ? `Mesa ${driver.version}, downloaded` : 'out of the package @sparticuz/chromium' };
+}
+
+const ATTEMPTS: Record<DriverChoice, readonly Attempt[]> = {
+  auto: [hardware, installedLavapipe, downloadedLavapipe, packagedSwiftshader, installedOther],
+  hardware: [hardware],
+  lavapipe: [installedLavapipe, downloadedLavapipe, freshLavapipe],
+  swiftshader: [packagedSwiftshader, system(['swiftshader'], 'installed SwiftShader')],
+};
+
+/**
+ * The first adapter that can be had of the driver asked for. Only `lavapipe` downloads (once, see software/lavapipe.ts).
+ * @throws GpuUnavailableError saying why each attempt failed.
+ */
+export async function findNodeAdapter(choice: DriverChoice): Promise<FoundAdapter> {
+  const failures: ReportedError[] = [];
+  for (const attempt of ATTEMPTS[choice]) {
+    try {
+      const found = await attempt();
+      return { ...found, reason: [found.reason, ...failures.map((failure) => failure.message)].join('; ') };
+    } catch (error) {
+      if (!(error instanceof ReportedError)) throw error;
+      failures.push(error);
+    }
   }
-  return instance;
+  const remedies = failures.map((failure) => failure.remedy).filter(Boolean);
+  throw new GpuUnavailableError(
+    `No GPU adapter for the driver ${choice}: ${failures.map((failure) => failure.message).join('; ')}.`,
+    [...remedies, DOCTOR].join(' '),
+  );
 }
