@@ -1,0 +1,75 @@
+import * as kernels from '@cim/kernels/proposal/proposal';
+import * as reference from '@cim/kernels/proposal/proposal.reference';
+import { expectClose, randomArray, runKernel, testDevice } from '@cim/runtime/testing';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+
+const test = suite('proposal kernels');
+const device = await testDevice();
+const { MAPS } = kernels;
+const SIZES = [
+  { width: 1, height: 1, columns: 1, rows: 1 },
+  { width: 5, height: 3, columns: 5, rows: 3 },
+  { width: 1, height: 70, columns: 1, rows: 9 },
+  { width: 67, height: 41, columns: 8, rows: 5 },
+];
+
+for (const shape of SIZES) {
+  const { width, height, columns, rows } = shape;
+  const n = width * height;
+  const name = `${width}×${height}`;
+  const rgb = Uint32Array.from(randomArray([n], 1, 0, 2 ** 24), Math.floor);
+  const lab = reference.lab(rgb);
+  const blurred = reference.blur(lab, shape);
+  const centres = reference.slicCentres(blurred, reference.slicCells(shape), shape, new Float64Array(5 * columns * rows));
+  const plane = (maps: Float32Array, k: number) => maps.subarray(k * n, (k + 1) * n);
+
+  test(`Lab of ${name}`, async () => {
+    const { maps } = await runKernel(device, kernels.proposalLab(shape), { rgb, maps: 3 * n });
+    expectClose(maps, lab, { absolute: 2e-3 });
+  });
+
+  test(`both Gaussians of ${name}`, async () => {
+    const along = await runKernel(device, kernels.proposalBlur({ ...shape, axis: 'x' }), { x: lab, y: 6 * n });
+    const { y } = await runKernel(device, kernels.proposalBlur({ ...shape, axis: 'y' }), { x: along.y, y: 6 * n });
+    expectClose(y, blurred, { absolute: 1e-4 });
+  });
+
+  test(`edges of ${name}`, async () => {
+    const { maps } = await runKernel(device, kernels.proposalEdges(shape), { blurred, maps: MAPS.count * n });
+    const expected = reference.edges(blurred, shape);
+    expectClose(plane(maps, MAPS.edge), expected.subarray(0, n), { absolute: 1e-3 });
+    expectClose(plane(maps, MAPS.gradient), expected.subarray(n, 2 * n), { absolute: 1e-3 });
+    const sectors = plane(maps, MAPS.orientation);
+    // A direction on the line between two sectors may fall to either side.
+    const differing = sectors.filter((sector, i) => sector !== expected[2 * n + i]).length;
+    assert.ok(differing <= 1 + 0.01 * n, `${differing} of ${n} sectors differ`);
+  });
+
+  test(`SLIC starts with the grid's cells on ${name}`, async () => {
+    const kernel = kernels.slicAssign({ ...shape, compactness: 12, initial: true });
+    const { maps } = await runKernel(device, kernel, { blurred, centres: [0], maps: MAPS.count * n });
+    assert.equal([...plane(maps, MAPS.label)], [...reference.slicCells(shape)]);
+  });
+
+  test(`SLIC assigns the nearest centre on ${name}`, async () => {
+    const kernel = kernels.slicAssign({ ...shape, compactness: 12, initial: false });
+    const { maps } = await runKernel(device, kernel, { blurred, centres, maps: MAPS.count * n });
+    const { labels, margins } = reference.slicAssign(blurred, centres, shape, 12);
+    const actual = plane(maps, MAPS.label);
+    for (let i = 0; i < n; i++) {
+      if (margins[i] > 1e-3) assert.is(actual[i], labels[i], `pixel ${i}`);
+    }
+    assert.ok(margins.filter((margin) => margin > 1e-3).length >= 0.95 * n, 'the comparison skips few ties');
+  });
+
+  test(`SLIC centres are means on ${name}`, async () => {
+    const { labels } = reference.slicAssign(blurred, centres, shape, 12);
+    const maps = new Float32Array(MAPS.count * n);
+    maps.set(labels, MAPS.label * n);
+    const result = await runKernel(device, kernels.slicCentres(shape), { blurred, maps, centres });
+    expectClose(result.centres, reference.slicCentres(blurred, labels, shape, centres), { absolute: 1e-3 });
+  });
+}
+
+test.run();
