@@ -1,0 +1,14 @@
+/**
+ * Matrix product C [m,n] = max(0, op(A)·op(B) + bias [n]) (+ C), row-major f32; op transposes where asked.
+ *
+ * The ladder (planGemm chooses by the device's subgroup size):
+ * - `gemm.tiled`       portable: workgroup-memory tiles, 4×4 outputs an invocation
+ * - split k            for outputs too small to fill a GPU, either kernel writes partial products that
+ *                      `gemm.sumPartials` adds in a fixed order
+ *
+ * CPU reference: gemm.reference.ts.
+ */
+export * from './choose.ts';
+export * from './partials.ts';
+export * from './shape.ts';
+export * from './tiled.ts';

@@ -1,0 +1,92 @@
+/** Second stage of sums that were split over workgroups, in a fixed order: the same bits on every run. */
+import { defineKernel, type Kernel, linearGrid, linearIndex, read, u32, wgsl, write } from '../kernel.ts';
+
+const WORKGROUP = 64;
+
+/**
+ * y[i] (+)= Σ_p partial[p, i] for i < n, plus bias[i mod channels] and through max(0, ·) where asked for.
+ * Bind any f32 tensor as bias when `bias` is false.
+ */
+export function sumPartials({
+  n,
+  parts,
+  channels = 1,
+  bias = false,
+  relu = false,
+  accumulate = false,
+}: {
+  n: number;
+  parts: number;
+  channels?: number;
+  bias?: boolean;
+  relu?: boolean;
+  accumulate?: boolean;
+}): Kernel<'partial' | 'bias' | 'y'> {
+  return defineKernel({
+    name: 'gemm.sumPartials',
+    bindings: { partial: read(), bias: read(), y: write() },
+    uniforms: {
+      n: u32(n),
+      parts: u32(parts),
+      channels: u32(channels),
+      useBias: u32(bias ? 1 : 0),
+      relu: u32(relu ? 1 : 0),
+      accumulate: u32(accumulate ? 1 : 0),
+    },
+    grid: linearGrid(n, WORKGROUP),
+    flops: n * parts,
+    bytes: 4 * n * (parts + 1),
+    source: () => wgsl`${linearIndex(WORKGROUP)}
+  if (i >= u.n) { return; }
+  var sum = 0.0;
+  for (var p = 0u; p < u.parts; p++) { sum += partial[p * u.n + i]; }
+  if (u.useBias == 1u) { sum += bias[i % u.channels]; }
+  if (u.relu == 1u) { sum = max(sum, 0.0); }
+  y[i] = sum + select(0.0, y[i], u.accumulate == 1u);
+}`,
+  });
+}
+
+/** db[c] (+)= Σ dy[outer, c, inner]: the gradient of a bias. One workgroup a channel. */
+export function channelSum({
+  outer,
+  channels,
+  inner,
+  accumulate,
+}: {
+  outer: number;
+  channels: number;
+  inner: number;
+  accumulate: boolean;
+}): Kernel<'dy' | 'db'> {
+  return defineKernel({
+    name: 'gemm.channelSum',
+    bindings: { dy: read(), db: write() },
+    uniforms: {
+      outer: u32(outer),
+      channels: u32(channels),
+      inner: u32(inner),
+      accumulate: u32(accumulate ? 1 : 0),
+    },
+    grid: [channels, 1, 1],
+    flops: outer * channels * inner,
+    bytes: 4 * outer * channels * inner,
+    source: () => wgsl`
+var<workgroup> sums: array<f32, ${WORKGROUP}>;
+@compute @workgroup_size(${WORKGROUP})
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let c = group.x;
+  var sum = 0.0;
+  for (var i = lane; i < u.outer * u.inner; i += ${WORKGROUP}u) {
+    sum += dy[(i / u.inner * u.channels + c) * u.inner + i % u.inner];
+  }
+  sums[lane] = sum;
+  // One barrier and 64 additions by one lane: on software GPUs a tree of barriers costs more.
+  workgroupBarrier();
+  if (lane > 0u) { return; }
+  var total = select(0.0, db[c], u.accumulate == 1u);
+  for (var i = 0u; i < ${WORKGROUP}u; i++) { total += sums[i]; }
+  db[c] = total;
+}`,
+  });
+}

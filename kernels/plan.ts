@@ -1,0 +1,20 @@
+import type { Kernel } from './kernel.ts';
+
+/** One dispatch of a plan: which operand or scratch tensor each binding takes. */
+export interface Step {
+  readonly kernel: Kernel;
+  readonly tensors: Readonly<Record<string, string>>;
+}
+
+/** An operation as a short sequence of kernels with f32 scratch tensors between them. */
+export interface Plan {
+  readonly steps: readonly Step[];
+  /** Elements of each scratch tensor. */
+  readonly scratch: Readonly<Record<string, number>>;
+}
+
+/** A step whose tensor names are checked against the kernel's bindings. */
+export const step = <B extends string>(kernel: Kernel<B>, tensors: Readonly<Record<B, string>>): Step => ({
+  kernel,
+  tensors,
+});

@@ -1,0 +1,123 @@
+import * as kernels from '@cim/kernels';
+import * as reference from '@cim/kernels/conv/conv.reference';
+import { runPlan } from '@cim/runtime/plan';
+import { expectClose, randomArray, testDevice } from '@cim/runtime/testing';
+import { suite } from 'uvu';
+import { golden } from '../golden.ts';
+
+const test = suite('conv');
+const device = await testDevice();
+/** The base variants and, where the device has subgroups, those made for its size. */
+const SUBGROUP_SIZES = [...new Set([0, device.adapter.subgroupSize])];
+
+const POISON = -1.2345e30;
+
+/** Runs a plan on host arrays; the output starts as `start`, or as poison. */
+async function execute(
+  plan: kernels.Plan,
+  inputs: Record<string, ArrayLike<number>>,
+  output: string,
+  size: number,
+  start?: Float32Array,
+): Promise<Float32Array> {
+  const out = device.tensor(start ?? new Float32Array(size).fill(POISON));
+  const operands = Object.fromEntries(Object.entries(inputs).map(([name, data]) => [name, device.tensor(data)]));
+  runPlan(device, plan, { ...operands, [output]: out });
+  const data = (await out.read()) as Float32Array;
+  for (const tensor of [out, ...Object.values(operands)]) tensor.dispose();
+  return data;
+}
+
+/** Forward, with and without epilogue, and all gradients, with and without accumulation, against the reference. */
+async function check(s: kernels.ConvShape): Promise<void> {
+  const x = randomArray([s.n, s.ci, s.h, s.w], 1);
+  const weight = randomArray([s.co, s.ci, s.kh, s.kw], 2);
+  const bias = randomArray([s.co], 3);
+  const dy = randomArray([s.n, s.co, kernels.outputHeight(s), kernels.outputWidth(s)], 4);
+  const plain = reference.convForward(s, x, weight, null, false);
+  const rectified = reference.convForward(s, x, weight, bias, true);
+  const dx = reference.convInputGradient(s, dy, weight);
+  const dw = reference.convWeightGradient(s, x, dy);
+  const [oldX, oldW] = [randomArray([x.length], 5), randomArray([weight.length], 6)];
+  for (const size of SUBGROUP_SIZES) {
+    const label = (what: string) => `${what}, subgroups of ${size}`;
+    const forward = (epilogue: { bias: boolean; relu: boolean }) =>
+      execute(kernels.planConvForward(s, epilogue, size), { x, weight, bias }, 'y', plain.length);
+    expectClose(await forward({ bias: false, relu: false }), plain, {}, label('y'));
+    expectClose(await forward({ bias: true, relu: true }), rectified, {}, label('max(0, y + bias)'));
+
+    const toInput = (accumulate: boolean) => kernels.planConvInputGradient(s, accumulate, size);
+    expectClose(await execute(toInput(false), { dy, weight }, 'dx', dx.length), dx, {}, label('dx'));
+    const sumX = dx.map((v, i) => v + oldX[i]);
+    expectClose(await execute(toInput(true), { dy, weight }, 'dx', dx.length, oldX), sumX, {}, label('dx +='));
+
+    const toWeight = (accumulate: boolean) => kernels.planConvWeightGradient(s, accumulate, size);
+    expectClose(await execute(toWeight(false), { x, dy }, 'dw', dw.length), dw, {}, label('dw'));
+    const sumW = dw.map((v, i) => v + oldW[i]);
+    expectClose(await execute(toWeight(true), { x, dy }, 'dw', dw.length, oldW), sumW, {}, label('dw +='));
+  }
+}
+
+for (const [kh, kw] of [[1, 1], [3, 3], [7, 7], [2, 3]] as const) {
+  for (const stride of [1, 2, 3]) {
+    for (const padding of [0, 1, 3]) {
+      for (const dilation of [1, 2]) {
+        const name = `${kh}×${kw} stride ${stride} padding ${padding} dilation ${dilation}`;
+        const spatial = { kh, kw, stride, padding, dilation };
+        if (kernels.outputLength(9, kh, spatial) < 1 || kernels.outputLength(11, kw, spatial) < 1) continue;
+        test(name, () => check({ n: 2, ci: 5, h: 9, w: 11, co: 9, ...spatial }));
+      }
+    }
+  }
+}
+
+const spatial3 = { kh: 3, kw: 3, stride: 1, padding: 1, dilation: 1 };
+for (const [n, ci, h, w, co] of [[1, 1, 1, 1, 1], [3, 17, 7, 7, 16], [1, 3, 37, 50, 12], [1, 8, 33, 19, 33], [2, 16, 5, 70, 8]]) {
+  for (const stride of [1, 2]) {
+    test(`3×3 stride ${stride} of [${n},${ci},${h},${w}] to ${co} channels`, () => check({ n, ci, h, w, co, ...spatial3, stride }));
+    test(`1×1 stride ${stride} of [${n},${ci},${h},${w}] to ${co} channels`, () =>
+      check({ n, ci, h, w, co, kh: 1, kw: 1, stride, padding: 0, dilation: 1 }));
+  }
+}
+
+test('no images', () => check({ n: 0, ci: 3, h: 5, w: 5, co: 4, ...spatial3 }));
+
+for (const [outer, channels, inner] of [[1, 1, 1], [80, 6, 1], [3, 7, 65], [2, 129, 30], [0, 4, 9]]) {
+  test(`bias gradient of [${outer},${channels},${inner}]`, async () => {
+    const dy = randomArray([outer, channels, inner], 1);
+    const old = randomArray([channels], 2);
+    const expected = reference.channelSum({ outer, channels, inner }, dy);
+    for (const accumulate of [false, true]) {
+      const kernel = kernels.channelSum({ outer, channels, inner, accumulate });
+      const plan = { steps: [kernels.step(kernel, { dy: 'dy', db: 'db' })], scratch: {} };
+      const db = await execute(plan, { dy }, 'db', channels, accumulate ? old : undefined);
+      expectClose(db, expected.map((v, i) => v + (accumulate ? old[i] : 0)));
+    }
+  });
+}
+
+for (const name of ['3x3_s1', '3x3_s2', '3x3_s2_even', '1x1', '1x1_s2', '3x3_dil2', '7x7_s2', '3x3_1px']) {
+  test(`PyTorch's op_conv${name}`, async () => {
+    const file = golden(`op_conv${name}`);
+    const { kernel, stride, padding, dilation, bias } = file.options;
+    const [n, ci, h, w] = file.tensor('in.x').shape;
+    const co = file.tensor('out.y').shape[1];
+    const s = { n, ci, h, w, co, kh: kernel, kw: kernel, stride, padding, dilation };
+    const x = file.tensor('in.x').data;
+    const dy = file.tensor('in.gout').data;
+    const weight = file.tensor('param.weight').data;
+    const y = file.tensor('out.y').data;
+    const b = bias ? file.tensor('param.bias').data : weight;
+    const gradient = { scaled: 2e-5 };
+    for (const size of SUBGROUP_SIZES) {
+      const forward = kernels.planConvForward(s, { bias, relu: false }, size);
+      expectClose(await execute(forward, { x, weight, bias: b }, 'y', y.length), y, {}, 'y');
+      const dx = await execute(kernels.planConvInputGradient(s, false, size), { dy, weight }, 'dx', x.length);
+      expectClose(dx, file.tensor('grad.x').data, gradient, 'dx');
+      const dw = await execute(kernels.planConvWeightGradient(s, false, size), { x, dy }, 'dw', weight.length);
+      expectClose(dw, file.tensor('grad.weight').data, gradient, 'dw');
+    }
+  });
+}
+
+test.run();

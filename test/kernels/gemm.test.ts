@@ -1,0 +1,48 @@
+import * as kernels from '@cim/kernels';
+import * as reference from '@cim/kernels/gemm/gemm.reference';
+import { runPlan } from '@cim/runtime/plan';
+import { expectClose, randomArray, testDevice } from '@cim/runtime/testing';
+import { suite } from 'uvu';
+
+const test = suite('gemm');
+const device = await testDevice();
+/** The base variant and, where the device has subgroups, the one made for its size. */
+const SUBGROUP_SIZES = [...new Set([0, device.adapter.subgroupSize])];
+
+async function check(shape: kernels.GemmShape): Promise<void> {
+  const { m, n, k } = shape;
+  const a = randomArray([m, k], 1);
+  const b = randomArray([k, n], 2);
+  const bias = randomArray([n], 3);
+  const old = randomArray([m, n], 4);
+  const cases: { epilogue: kernels.GemmEpilogue; expected: Float64Array }[] = [
+    { epilogue: {}, expected: reference.gemm(shape, a, b) },
+    { epilogue: { bias: true, relu: true }, expected: reference.gemm(shape, a, b, bias, true) },
+    { epilogue: { accumulate: true }, expected: reference.gemm(shape, a, b).map((v, i) => v + old[i]) },
+  ];
+  for (const size of SUBGROUP_SIZES) {
+    for (const { epilogue, expected } of cases) {
+      const tensors = {
+        a: device.tensor(a),
+        b: device.tensor(b),
+        bias: device.tensor(bias),
+        c: device.tensor(epilogue.accumulate ? old : new Float32Array(m * n).fill(-1.2345e30)),
+      };
+      runPlan(device, kernels.planGemm(shape, epilogue, size), tensors);
+      const label = `${JSON.stringify(epilogue)}, subgroups of ${size}`;
+      expectClose(await tensors.c.read(), expected, {}, label);
+      for (const tensor of Object.values(tensors)) tensor.dispose();
+    }
+  }
+}
+
+const SIZES = [[1, 1, 1], [80, 6, 128], [33, 65, 17], [7, 8, 9], [3, 66, 301], [128, 100, 31], [31, 9, 1568], [5, 4, 0], [0, 4, 5]];
+for (const [m, n, k] of SIZES) {
+  for (const transposeA of [false, true]) {
+    for (const transposeB of [false, true]) {
+      test(`[${m},${k}]${transposeA ? 'ᵀ' : ''}·[${k},${n}]${transposeB ? 'ᵀ' : ''}`, () => check({ m, n, k, transposeA, transposeB }));
+    }
+  }
+}
+
+test.run();
