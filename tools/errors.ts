@@ -26,11 +26,11 @@ const REASONS: Readonly<Record<string, string>> = {
   ENAMETOOLONG: 'its name is too long',
 };
 
-/** A system error in words: "the disk is full (ENOSPC)". */
+/** An error as the end of a sentence, system errors in words: "the disk is full (ENOSPC)". */
 export function reasonOf(error: unknown): string {
   const code = (error as NodeJS.ErrnoException | undefined)?.code;
   if (code !== undefined && code in REASONS) return `${REASONS[code]} (${code})`;
-  return error instanceof Error ? error.message : String(error);
+  return (error instanceof Error ? error.message : String(error)).replace(/\.$/, '');
 }
 
 /** The first five names and how many more there are: "a, b, c, d, e and 7 more". */

@@ -1,5 +1,6 @@
 import { parseCoco } from '@cim/tools/datasets/coco';
 import { labelsOnly } from '@cim/tools/datasets/dataset';
+import { groundTruth } from '@cim/tools/datasets/ground-truth';
 import { openDataset } from '@cim/tools/datasets/open';
 import { DataError } from '@cim/tools/errors';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -147,6 +148,27 @@ test('data sets that cannot be used say why', async () => {
   assert.match(error.message, '"traffic light" (id 3), in the training data it is "bus" (id 3)');
   assert.match((await rejection(() => open('bare', 'val', { classes: [categories[0]] }))).message, 'it is missing');
   await open('bare', 'val', { classes: categories });
+});
+
+test('ground truth completes what the masks tell, and asks for what they cannot', async () => {
+  const square = [[1, 1, 5, 1, 5, 4, 1, 4]];
+  const annotations = [
+    { id: 4, image_id: 20, category_id: 3, segmentation: square },
+    { image_id: 20, category_id: 7, segmentation: square, area: 3.5, bbox: [0, 0, 2, 2], iscrowd: 1 },
+  ];
+  put('truth/val.json', coco({ images: images.slice(0, 1), annotations }));
+  put('truth/b.jpg');
+  const dataset = await openDataset({ path: join(folder, 'truth'), split: 'val' });
+  const truth = groundTruth(dataset);
+  assert.equal(truth.categories, categories);
+  assert.equal(truth.images, images.slice(0, 1));
+  const [first, second] = truth.annotations;
+  assert.equal([first.id, first.area, first.bbox, first.iscrowd], [4, 12, [1, 1, 4, 3], 0]);
+  assert.equal([second.id, second.area, second.bbox, second.iscrowd], [5, 3.5, [0, 0, 2, 2], 1]);
+  const [image] = dataset.images;
+  const bare = { ...image, annotations: [{ id: 8, image_id: 20, category_id: 3 }] };
+  assert.throws(() => groundTruth({ ...dataset, images: [bare] }), /annotation 8 of b\.jpg has no segmentation/);
+  assert.throws(() => groundTruth({ ...dataset, images: [{ ...image, width: undefined }] }), /size of b\.jpg/);
 });
 
 test.run();

@@ -1,7 +1,7 @@
 /** The COCO detection format: one JSON file of images, categories and annotations. */
 import { readFile } from 'node:fs/promises';
 import { DataError, reasonOf } from '../errors.ts';
-import type { CocoAnnotation, DatasetClass } from './dataset.ts';
+import type { ObjectAnnotation, DatasetClass } from './dataset.ts';
 import type { ImageList, ListedImage } from './locate.ts';
 
 const FORMAT_REMEDY =
@@ -49,7 +49,7 @@ export function parseCoco(text: string, file: string): ImageList {
     classes.push({ id, name });
   }
 
-  const images = new Map<number, ListedImage & { annotations: CocoAnnotation[] }>();
+  const images = new Map<number, ListedImage & { annotations: ObjectAnnotation[] }>();
   for (const [i, { id, file_name: fileName, width, height }] of list('images').entries()) {
     if (!isId(id)) return fail(`images[${i}].id is ${JSON.stringify(id)}, not an integer`);
     if (typeof fileName !== 'string' || fileName === '') return fail(`image ${id} has no file_name`);
@@ -73,7 +73,7 @@ export function parseCoco(text: string, file: string): ImageList {
       fail(`${name} has the bbox ${JSON.stringify(bbox)}, not four numbers`);
     }
     if (area !== undefined && !Number.isFinite(area)) fail(`${name} has the area ${JSON.stringify(area)}`);
-    image.annotations.push(entry as unknown as CocoAnnotation);
+    image.annotations.push(entry as unknown as ObjectAnnotation);
   }
   for (const image of images.values()) {
     const counted = image.annotations.filter((annotation) => countsAsLabel(annotation, image));
@@ -87,7 +87,7 @@ export function parseCoco(text: string, file: string): ImageList {
  * The original's rule (json_dataset.py, `_add_gt_annotations`): not marked `ignore`, an area above zero, and a box that
  * is more than one pixel wide and high inside the image. Crowds count. What an annotation does not carry is not asked.
  */
-function countsAsLabel({ ignore, area, bbox }: CocoAnnotation, { width, height }: ListedImage): boolean {
+function countsAsLabel({ ignore, area, bbox }: ObjectAnnotation, { width, height }: ListedImage): boolean {
   if (ignore === 1 || (area !== undefined && area <= 0)) return false;
   if (bbox === undefined) return true;
   const [x, y, w, h] = bbox;

@@ -1,4 +1,5 @@
 /** What every data set is, whichever file describes it. */
+import type { CocoAnnotation } from '@cim/model/evaluate/coco-json';
 import { DataError } from '../errors.ts';
 
 /** A class; its index in `Dataset.classes` is the contiguous class index that the network predicts. */
@@ -8,20 +9,11 @@ export interface DatasetClass {
   readonly name: string;
 }
 
-/** A mask in COCO's terms: polygons [x1, y1, x2, y2, …], or a run-length code over columns. */
-export type Segmentation = number[][] | { size: [number, number]; counts: string | number[] };
-
-/** One object as the annotation file has it. Only `image_id` and `category_id` are certain. */
-export interface CocoAnnotation {
-  readonly id?: number;
-  readonly image_id: number;
-  readonly category_id: number;
-  /** [x, y, width, height], pixels. */
-  readonly bbox?: readonly number[];
-  /** Pixels. */
-  readonly area?: number;
-  readonly segmentation?: Segmentation;
-  readonly iscrowd?: number;
+/** One object as the annotation file has it: `image_id` and `category_id`, and what else the file tells. */
+export interface ObjectAnnotation
+  extends Pick<CocoAnnotation, 'image_id' | 'category_id'>,
+    Partial<Omit<CocoAnnotation, 'image_id' | 'category_id'>> {
+  /** 1: left out by the annotators. */
   readonly ignore?: number;
 }
 
@@ -41,7 +33,7 @@ export interface LabelledImage {
 
 export interface DatasetImage extends LabelledImage {
   /** For evaluation only: training takes `labelsOnly(dataset)`. */
-  readonly annotations: readonly CocoAnnotation[];
+  readonly annotations: readonly ObjectAnnotation[];
 }
 
 export interface Dataset {

@@ -2,7 +2,7 @@
 import { statSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import { DataError, firstNames } from '../errors.ts';
-import type { CocoAnnotation, DatasetClass, DatasetImage } from './dataset.ts';
+import type { ObjectAnnotation, DatasetClass, DatasetImage } from './dataset.ts';
 
 export interface ListedImage {
   readonly id: number;
@@ -16,7 +16,7 @@ export interface ListedImage {
 /** An annotation file's content, before its images are looked for. */
 export interface ImageList {
   readonly classes: readonly DatasetClass[];
-  readonly images: readonly (ListedImage & { readonly annotations: readonly CocoAnnotation[] })[];
+  readonly images: readonly (ListedImage & { readonly annotations: readonly ObjectAnnotation[] })[];
 }
 
 /** The data set's folder: that of the annotation file, or the one above if it lies in `annotations/`. */
