@@ -7,3 +7,4 @@ export * from './plan.ts';
 export * from './mask/mask.ts';
 export * from './normalise/batchnorm.ts';
 export * from './reduce/reduce.ts';
+export * from './softmax/softmax.ts';

@@ -14,3 +14,9 @@ export const reluBackward = (dy: ArrayLike<number>, y: ArrayLike<number>): Float
 
 export const sigmoidBackward = (dy: ArrayLike<number>, y: ArrayLike<number>): Float64Array =>
   Float64Array.from(dy, (g, i) => g * y[i] * (1 - y[i]));
+
+export const smoothL1 = (a: ArrayLike<number>, b: ArrayLike<number>): Float64Array =>
+  Float64Array.from(a, (v, i) => {
+    const d = Math.abs(v - b[i]);
+    return d < 1 ? (d * d) / 2 : d - 0.5;
+  });

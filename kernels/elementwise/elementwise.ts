@@ -7,6 +7,7 @@
  * - `relu`        y = max(0, x); its gradient passes where the output was positive (PyTorch: 0 at 0)
  * - `sigmoid`     y = 1 / (1 + e^-x); gradient dy·y·(1 − y)
  * - `multiply`    y = a·b
+ * - `smoothL1`    the Huber loss of a − b, with gradients to both
  *
  * Every gradient kernel can accumulate into its output, so that summing over uses costs no extra dispatch.
  * CPU references: elementwise.reference.ts.
@@ -145,6 +146,48 @@ export function activationBackward({
 #else
   let g = dy[i] * y[i] * (1.0 - y[i]);
 #endif
+  dx[i] = g + select(0.0, dx[i], u.accumulate == 1u);
+}`,
+  });
+}
+
+/** Smooth L1 with beta 1 (Girshick 2015): y = ½d² where |d| < 1, else |d| − ½; d = a − b. */
+export function smoothL1({ n }: { n: number }): Kernel<'a' | 'b' | 'y'> {
+  return defineKernel({
+    name: 'elementwise.smoothL1',
+    bindings: { a: read(), b: read(), y: write() },
+    uniforms: { n: u32(n) },
+    grid: linearGrid(n, WORKGROUP),
+    flops: 4 * n,
+    bytes: 12 * n,
+    source: () => wgsl`${linearIndex(WORKGROUP)}
+  if (i >= u.n) { return; }
+  let d = abs(a[i] - b[i]);
+  y[i] = select(d - 0.5, 0.5 * d * d, d < 1.0);
+}`,
+  });
+}
+
+/** Gradient of {@link smoothL1}: dx (+)= sign·dy·clamp(a − b, −1, 1); sign is 1 for x = a and −1 for x = b. */
+export function smoothL1Backward({
+  n,
+  sign,
+  accumulate,
+}: {
+  n: number;
+  sign: 1 | -1;
+  accumulate: boolean;
+}): Kernel<'dy' | 'a' | 'b' | 'dx'> {
+  return defineKernel({
+    name: 'elementwise.smoothL1Backward',
+    bindings: { dy: read(), a: read(), b: read(), dx: write() },
+    uniforms: { n: u32(n), sign: f32(sign), accumulate: u32(accumulate ? 1 : 0) },
+    grid: linearGrid(n, WORKGROUP),
+    flops: 4 * n,
+    bytes: 16 * n,
+    source: () => wgsl`${linearIndex(WORKGROUP)}
+  if (i >= u.n) { return; }
+  let g = u.sign * dy[i] * clamp(a[i] - b[i], -1.0, 1.0);
   dx[i] = g + select(0.0, dx[i], u.accumulate == 1u);
 }`,
   });

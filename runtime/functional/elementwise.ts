@@ -59,6 +59,22 @@ export function multiply(tape: Tape, a: Tensor, b: Tensor): Tensor {
   });
 }
 
+/** Smooth L1 loss (beta 1) of every element of x against a target of its shape; gradients reach both. */
+export function smoothL1(tape: Tape, x: Tensor, target: Tensor): Tensor {
+  requireSameSize('smoothL1', x, target);
+  const { device } = tape;
+  const n = x.size;
+  const y = device.empty(x.shape);
+  device.run(kernels.smoothL1({ n }), { a: x, b: target, y });
+  return tape.record('smoothL1', [x, target], y, (sink, dy) => {
+    for (const [index, sign] of [1, -1].entries()) {
+      if (!sink.wants(index)) continue;
+      const { tensor: dx, accumulate } = sink.into(index);
+      device.run(kernels.smoothL1Backward({ n, sign: sign as 1 | -1, accumulate }), { dy, a: x, b: target, dx });
+    }
+  });
+}
+
 function requireSameSize(name: string, a: Tensor, b: Tensor): void {
   if (a.size !== b.size) throw new ShapeError(`${name} needs equal shapes; got [${a.shape}] and [${b.shape}].`);
 }

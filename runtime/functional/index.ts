@@ -2,3 +2,4 @@ export * from './conv.ts';
 export * from './elementwise.ts';
 export * from './linear.ts';
 export * from './normalise.ts';
+export * from './softmax.ts';

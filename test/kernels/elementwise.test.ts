@@ -12,13 +12,15 @@ for (const n of SIZES) {
   const a = randomArray([n], 1, -20, 20);
   const b = randomArray([n], 2, -20, 20);
 
-  test(`add and multiply of ${n}`, async () => {
+  test(`binary operations on ${n}`, async () => {
     for (const relu of [false, true]) {
       const { y } = await runKernel(device, kernels.add({ n, relu }), { a, b, y: n });
       expectClose(y, reference.add(a, b, relu));
     }
     const { y } = await runKernel(device, kernels.multiply({ n }), { a, b, y: n });
     expectClose(y, reference.multiply(a, b));
+    const loss = await runKernel(device, kernels.smoothL1({ n }), { a, b, y: n });
+    expectClose(loss.y, reference.smoothL1(a, b));
   });
 
   test(`activations of ${n}`, async () => {
