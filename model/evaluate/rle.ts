@@ -2,7 +2,7 @@
  * COCO run-length encoded masks: the codec and the set operations of pycocotools' maskApi, with the same results.
  *
  * A mask of `height` × `width` pixels is scanned column by column; the runs alternate between background and object
- * and begin with background (its length may be 0). Everything here works on the runs; only `encodeRle`, `decodeRle` touch pixels.
+ * and begin with background (its length may be 0). Everything works on the runs; only the mask functions touch pixels.
  */
 import { ReportedError } from '@cim/runtime/errors';
 
