@@ -1,0 +1,82 @@
+import { REGION_SIZE } from '../region/mask-fuse.ts';
+
+/** x1, y1, x2, y2 in pixels; x2 and y2 are one behind the last column and row. */
+export type ExclusiveBox = readonly [x1: number, y1: number, x2: number, y2: number];
+
+/** The tight box of a mask of bytes [height, width], null when the mask is empty. */
+export function maskBox(mask: ArrayLike<number>, width: number, height: number): ExclusiveBox | null {
+  let [x1, y1, x2, y2] = [width, height, 0, 0];
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      if (mask[y * width + x] === 0) continue;
+      x1 = Math.min(x1, x);
+      x2 = Math.max(x2, x + 1);
+      y1 = Math.min(y1, y);
+      y2 = y + 1;
+    }
+  }
+  return y2 > 0 ? [x1, y1, x2, y2] : null;
+}
+
+/**
+ * The source index of each of 7 samples along `length` pixels, as Pillow's NEAREST resize finds it: the position starts
+ * at half a step and the step is added in f64, so the rounding errors accumulate. The closed form ⌊(i + ½)·length/7⌋
+ * differs for lengths such as 2, 4 and 64.
+ */
+function nearestIndices(length: number): number[] {
+  const step = length / REGION_SIZE;
+  const indices: number[] = [];
+  for (let i = 0, position = step * 0.5; i < REGION_SIZE; i++, position += step) indices.push(Math.trunc(position));
+  return indices;
+}
+
+/** The crop of a mask of bytes to `box`, resized to 7×7 bytes 0 and 1 by Pillow's NEAREST (generate_7_7_voc.py). */
+export function cropMask(mask: ArrayLike<number>, width: number, box: ExclusiveBox): Uint8Array {
+  const [x1, y1, x2, y2] = box;
+  const columns = nearestIndices(x2 - x1);
+  const rows = nearestIndices(y2 - y1);
+  const crop = new Uint8Array(REGION_SIZE ** 2);
+  for (let i = 0; i < crop.length; i++) {
+    const y = y1 + rows[Math.floor(i / REGION_SIZE)];
+    crop[i] = mask[y * width + x1 + columns[i % REGION_SIZE]] === 0 ? 0 : 1;
+  }
+  return crop;
+}
+
+interface Cell {
+  readonly first: number;
+  /** Covered share of pixels `first`, `first` + 1, …: they add up to 1. */
+  readonly shares: readonly number[];
+}
+
+/** 7 equal cells of `length` pixels, whose borders may cut pixels. */
+function areaCells(length: number): Cell[] {
+  return Array.from({ length: REGION_SIZE }, (_, i) => {
+    const begin = (i * length) / REGION_SIZE;
+    const end = ((i + 1) * length) / REGION_SIZE;
+    const first = Math.floor(begin);
+    const shares: number[] = [];
+    for (let p = first; p < end; p++) shares.push((Math.min(p + 1, end) - Math.max(p, begin)) / (end - begin));
+    return { first, shares };
+  });
+}
+
+/** The covered share, 0 to 1, of each of the 7×7 equal cells of `box`. Unlike {@link cropMask} no pixel is passed over. */
+export function cropMaskArea(mask: ArrayLike<number>, width: number, box: ExclusiveBox): Float32Array {
+  const [x1, y1, x2, y2] = box;
+  const columns = areaCells(x2 - x1);
+  return Float32Array.from(
+    areaCells(y2 - y1).flatMap((row) =>
+      columns.map((column) => {
+        let covered = 0;
+        row.shares.forEach((height, y) => {
+          const line = (y1 + row.first + y) * width + x1 + column.first;
+          column.shares.forEach((share, x) => {
+            if (mask[line + x] !== 0) covered += height * share;
+          });
+        });
+        return covered;
+      }),
+    ),
+  );
+}

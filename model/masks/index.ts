@@ -1,0 +1,4 @@
+export * from './boxes.ts';
+export * from './crop.ts';
+export * from './overlap.ts';
+export * from './packed.ts';

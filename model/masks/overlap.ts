@@ -1,0 +1,41 @@
+import { pairwiseIntersection, pairwiseOverlap } from '@cim/kernels';
+import { type Device, ShapeError, type Tensor } from '@cim/runtime';
+import { maskAreas, type PackedMasks, uploadMasks, wordsPerMask } from './packed.ts';
+
+export interface MaskOverlaps {
+  /** [N, N] |i∧j| / |i∨j|. */
+  readonly iou: Tensor;
+  /** [N, N] |i∧j| / |j|: the share of mask j that lies inside mask i. */
+  readonly containment: Tensor;
+}
+
+/**
+ * The maps that mining reads, from packed masks u32 [N, words]: f32 tensors that hold f16 values, because the original
+ * stores float16 and compares thresholds after that rounding. Empty masks give NaN.
+ * (create_cob_iou.py, create_cob_asy_iou.py)
+ */
+export function maskOverlaps(device: Device, packed: Tensor): MaskOverlaps {
+  const [n, words] = packed.shape;
+  const overlaps = { iou: device.empty([n, n]), containment: device.empty([n, n]) };
+  device.run(pairwiseOverlap({ n, words }), { packed, ...overlaps });
+  return overlaps;
+}
+
+/** IoU [A, B] of two sets of masks of one image, not rounded, for evaluation. Two empty masks give NaN. */
+export async function pairwiseIou(device: Device, a: PackedMasks, b: PackedMasks): Promise<Float64Array> {
+  if (a.width !== b.width || a.height !== b.height) {
+    throw new ShapeError(`Masks of ${a.width}×${a.height} cannot be compared with masks of ${b.width}×${b.height}.`);
+  }
+  const packedA = uploadMasks(device, a);
+  const packedB = uploadMasks(device, b);
+  const counts = device.empty([a.count, b.count], 'u32');
+  device.run(pairwiseIntersection({ a: a.count, b: b.count, words: wordsPerMask(a) }), { packedA, packedB, counts });
+  const intersections = await counts.read();
+  for (const tensor of [packedA, packedB, counts]) tensor.dispose();
+  const areasA = maskAreas(a);
+  const areasB = maskAreas(b);
+  return Float64Array.from(intersections, (intersection, i) => {
+    const union = areasA[Math.floor(i / b.count)] + areasB[i % b.count] - intersection;
+    return intersection / union;
+  });
+}
