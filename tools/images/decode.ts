@@ -1,0 +1,44 @@
+/** From an image file to pixels. */
+import { readFile } from 'node:fs/promises';
+import sharp from 'sharp';
+import { ImageError, reasonOf } from '../errors.ts';
+
+export interface DecodedImage {
+  /** Pixels. */
+  readonly width: number;
+  readonly height: number;
+  /** Row-major [height, width, 3], sRGB, 0 … 255. */
+  readonly rgb: Uint8Array;
+}
+
+const FORMATS = ['jpeg', 'png', 'webp'];
+/** 10 000 × 10 000: 300 MB of pixels. Larger ones are refused before they are decoded. */
+const MAX_PIXELS = 1e8;
+
+/**
+ * Decodes a JPEG, PNG or WebP file: turned as its EXIF orientation says, transparency over white, grey and CMYK as RGB,
+ * 16 bits a channel cut to 8.
+ *
+ * @throws ImageError naming the file when it is missing, truncated, damaged, too large or of another format.
+ */
+export async function decodeImage(path: string): Promise<DecodedImage> {
+  const fail = (problem: string, remedy: string, cause?: unknown): never => {
+    throw new ImageError(`Cannot decode ${path}: ${problem}.`, remedy, { cause });
+  };
+  const bytes = await readFile(path).catch((error: unknown) => fail(reasonOf(error), 'Check the path.', error));
+  if (bytes.length === 0) fail('the file is empty', 'Copy it again or take it out of the data set.');
+  try {
+    const input = sharp(bytes, { failOn: 'error', limitInputPixels: MAX_PIXELS });
+    const { format } = await input.metadata();
+    if (!FORMATS.includes(format)) fail(`it is ${format}`, 'Convert it to JPEG, PNG or WebP.');
+    const pixels = input.autoOrient().flatten({ background: 'white' }).toColourspace('srgb').raw();
+    const { data, info } = await pixels.toBuffer({ resolveWithObject: true });
+    return { width: info.width, height: info.height, rgb: new Uint8Array(data.buffer, data.byteOffset, data.length) };
+  } catch (error) {
+    if (error instanceof ImageError) throw error;
+    const limit = reasonOf(error).includes('pixel limit');
+    return limit
+      ? fail(`it has more than ${MAX_PIXELS} pixels`, 'Scale it down.', error)
+      : fail(reasonOf(error), 'Copy it again or take it out of the data set.', error);
+  }
+}

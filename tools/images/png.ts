@@ -1,0 +1,10 @@
+/** Pixels to a PNG file's bytes. */
+import { PNG } from 'pngjs';
+import type { DecodedImage } from './decode.ts';
+
+/** The bytes of a PNG file; the same pixels always give the same bytes. */
+export function encodePng({ width, height, rgb }: DecodedImage): Buffer {
+  const png = new PNG({ width, height, colorType: 2, inputColorType: 2, inputHasAlpha: false });
+  png.data = Buffer.from(rgb.buffer, rgb.byteOffset, rgb.byteLength);
+  return PNG.sync.write(png, { colorType: 2, inputColorType: 2, inputHasAlpha: false });
+}
