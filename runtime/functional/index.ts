@@ -3,3 +3,5 @@ export * from './elementwise.ts';
 export * from './linear.ts';
 export * from './normalise.ts';
 export * from './softmax.ts';
+export * from './loss.ts';
+export * from './roi.ts';

@@ -1,0 +1,76 @@
+import * as kernels from '@cim/kernels';
+import { ShapeError } from '../errors.ts';
+import type { Tape } from '../tape.ts';
+import type { Tensor } from '../tensor.ts';
+
+export interface RoIAlignOptions {
+  /** Bins per side. */
+  readonly outputSize?: number;
+  /** Feature cells per input pixel. */
+  readonly spatialScale: number;
+  /** Samples per bin and direction; 0 takes the bin's size in cells, rounded up. */
+  readonly samplingRatio?: number;
+}
+
+function shapeOf(features: Tensor, rois: Tensor, options: RoIAlignOptions): kernels.RoIAlignShape {
+  const { outputSize = 7, spatialScale, samplingRatio = 0 } = options;
+  if (features.shape.length !== 4 || rois.shape.length !== 2 || rois.shape[1] !== 5) {
+    throw new ShapeError(`roiAlign needs features [B, C, H, W] and RoIs [R, 5]; got [${features.shape}] and [${rois.shape}].`);
+  }
+  const [batch, channels, height, width] = features.shape;
+  return { rois: rois.shape[0], batch, channels, height, width, outputSize, spatialScale, samplingRatio };
+}
+
+function requireMasks(masks: Tensor, rois: number, bins: number): void {
+  if (masks.size !== rois * bins) {
+    throw new ShapeError(`The masks [${masks.shape}] are not one for each bin of ${rois} RoIs (${bins} bins each).`);
+  }
+}
+
+/**
+ * RoIAlign of features [B, C, H, W] under rois [R, 5] = (batch index, x1, y1, x2, y2) in input pixels → [R, C, S, S].
+ * mmcv's aligned variant: average, half-cell offset, no minimum size.
+ */
+export function roiAlign(tape: Tape, features: Tensor, rois: Tensor, options: RoIAlignOptions): Tensor {
+  const { device } = tape;
+  const shape = shapeOf(features, rois, options);
+  const y = device.empty([shape.rois, shape.channels, shape.outputSize, shape.outputSize]);
+  device.run(kernels.roiAlign({ ...shape, mask: false }), { features, rois, y });
+  return tape.record('roiAlign', [features], y, (sink, dy) => {
+    const { tensor: dfeatures, accumulate } = sink.into(0);
+    device.run(kernels.roiAlignBackward({ ...shape, accumulate }), { dy, rois, dfeatures });
+  });
+}
+
+/** RoI features [R, C, S, S] beside the same features inside the masks [R, S, S] → [R, 2C, S, S]. */
+export function maskFuse(tape: Tape, x: Tensor, masks: Tensor): Tensor {
+  const { device } = tape;
+  const [rois, channels, height, width] = x.shape;
+  const shape = { rois, channels, bins: height * width };
+  requireMasks(masks, rois, shape.bins);
+  const y = device.empty([rois, 2 * channels, height, width]);
+  device.run(kernels.maskFuse(shape), { x, masks, y });
+  return tape.record('maskFuse', [x], y, (sink, dy) => {
+    const { tensor: dx, accumulate } = sink.into(0);
+    device.run(kernels.maskFuseBackward({ ...shape, accumulate }), { dy, masks, dx });
+  });
+}
+
+/** maskFuse(roiAlign(features, rois), masks) in one dispatch → [R, 2C, S, S]. */
+export function roiAlignMaskFuse(tape: Tape, features: Tensor, rois: Tensor, masks: Tensor, options: RoIAlignOptions): Tensor {
+  const { device } = tape;
+  const shape = shapeOf(features, rois, options);
+  const { channels, outputSize } = shape;
+  const bins = outputSize * outputSize;
+  requireMasks(masks, shape.rois, bins);
+  const y = device.empty([shape.rois, 2 * channels, outputSize, outputSize]);
+  device.run(kernels.roiAlign({ ...shape, mask: true }), { features, rois, masks, y });
+  return tape.record('roiAlignMaskFuse', [features], y, (sink, dy) => {
+    // Summing the two halves first halves the loads of the gather, which reads every bin many times.
+    const dx = device.empty([shape.rois, channels, bins]);
+    device.run(kernels.maskFuseBackward({ rois: shape.rois, channels, bins, accumulate: false }), { dy, masks, dx });
+    const { tensor: dfeatures, accumulate } = sink.into(0);
+    device.run(kernels.roiAlignBackward({ ...shape, accumulate }), { dy: dx, rois, dfeatures });
+    dx.dispose();
+  });
+}
