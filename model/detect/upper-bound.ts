@@ -1,0 +1,59 @@
+/** What proposals allow: the scores of a detector that always picks the right proposal and class. */
+import { type CocoAnnotation, type CocoJson, type CocoResult, segmentationRuns } from '../evaluate/coco-json.ts';
+import { maskIou, measureMask } from '../evaluate/iou.ts';
+import { parseRle, type Rle } from '../evaluate/rle.ts';
+import { type VocReport, vocReport } from '../evaluate/voc-report.ts';
+
+export interface ProposalQuality {
+  /** AP if each object's best proposal, and nothing else, carries the object's class. */
+  readonly upperBound: VocReport;
+  /** Over all objects that are not crowds: mean IoU of the best proposal. 0 without objects, as are the recalls. */
+  readonly meanBestIou: number;
+  /** Share of the objects whose best proposal has IoU ≥ 0.5. */
+  readonly recall50: number;
+  /** The same for 0.7. */
+  readonly recall70: number;
+}
+
+/**
+ * Compares objects with proposals by mask. Images without an entry in `proposals` have none.
+ *
+ * @param proposals masks of an image's proposals, by image id.
+ */
+export function bestProposalUpperBound(gt: CocoJson, proposals: ReadonlyMap<number, readonly Rle[]>): ProposalQuality {
+  const annotationsOf = new Map<number, CocoAnnotation[]>(gt.images.map(({ id }) => [id, []]));
+  for (const annotation of gt.annotations) annotationsOf.get(annotation.image_id)?.push(annotation);
+  const detections: CocoResult[] = [];
+  const bestIous: number[] = [];
+  for (const { id, height, width } of gt.images) {
+    const masks = proposals.get(id) ?? [];
+    const shapes = masks.map((rle) => measureMask(parseRle(rle)));
+    // Two objects of a class may share their best proposal: it is one detection.
+    const found = new Set<string>();
+    for (const { category_id, iscrowd, segmentation } of annotationsOf.get(id) ?? []) {
+      if (iscrowd) continue;
+      const truth = measureMask(segmentationRuns(segmentation, height, width));
+      let best = -1;
+      let bestIou = 0;
+      shapes.forEach((shape, n) => {
+        const iou = maskIou(shape, truth);
+        if (iou > bestIou) {
+          bestIou = iou;
+          best = n;
+        }
+      });
+      bestIous.push(bestIou);
+      if (best < 0 || found.has(`${best} ${category_id}`)) continue;
+      found.add(`${best} ${category_id}`);
+      detections.push({ image_id: id, category_id, score: 1, segmentation: masks[best] });
+    }
+  }
+  const objects = Math.max(bestIous.length, 1);
+  const recallAt = (threshold: number): number => bestIous.filter((iou) => iou >= threshold).length / objects;
+  return {
+    upperBound: vocReport(gt, detections),
+    meanBestIou: bestIous.reduce((sum, iou) => sum + iou, 0) / objects,
+    recall50: recallAt(0.5),
+    recall70: recallAt(0.7),
+  };
+}

@@ -1,0 +1,103 @@
+/**
+ * Pseudo labels: detections in training images as an annotation file from which Mask R-CNN learns
+ * (CIM's tools/generate_mask_for_MaskRCNN.py and change_mask_thr.py).
+ */
+import type { Detection } from '../detect/select-detections.ts';
+import type { CocoAnnotation, CocoCategory, CocoImage, CocoJson } from '../evaluate/coco-json.ts';
+import { MaskError, parseRle, type Rle, runsArea, runsBox, type UncompressedRle, uncompressRuns } from '../evaluate/rle.ts';
+
+/** A training image with what was found in it. */
+export interface LabelledImage extends CocoImage {
+  /** The classes that the image's labels name. Detections of others are wrong and left out. */
+  readonly classes: ReadonlySet<number>;
+  readonly detections: readonly Detection[];
+  /** Masks of all proposals, by index, in the image's size. */
+  readonly masks: readonly Rle[];
+}
+
+export interface PseudoLabelAnnotation extends CocoAnnotation {
+  readonly segmentation: UncompressedRle;
+  /** Size of the image, pixels. */
+  readonly width: number;
+  readonly height: number;
+  readonly score: number;
+}
+
+/** The fields that COCO's tools expect beside an image's own; empty, so that equal detections give equal files. */
+export interface PseudoLabelImage extends CocoImage {
+  readonly license: 1;
+  readonly coco_url: '';
+  readonly flickr_url: '';
+}
+
+export interface PseudoLabelOptions {
+  /** Only the best detection of each class of an image (all of them if several share the best score). */
+  readonly bestOnly?: boolean;
+  /** Detections with a lower score are left out. 0.3; with `bestOnly` 0, so that every class keeps its best. */
+  readonly scoreThreshold?: number;
+}
+
+/**
+ * The annotation file: all images by ascending id; annotations, numbered from 1, by image, class, then falling score
+ * (of equal scores the later proposal first). Empty masks are left out.
+ *
+ * @param categories by class index.
+ * Throws a MaskError if a mask has not its image's size.
+ */
+export function pseudoLabels(
+  images: readonly LabelledImage[],
+  categories: readonly CocoCategory[],
+  { bestOnly = false, scoreThreshold = bestOnly ? 0 : 0.3 }: PseudoLabelOptions = {},
+): CocoJson<PseudoLabelAnnotation, PseudoLabelImage> {
+  const annotations: PseudoLabelAnnotation[] = [];
+  const sorted = images.toSorted((a, b) => a.id - b.id);
+  for (const image of sorted) {
+    for (const { proposal, classIndex, score } of labelledDetections(image, bestOnly)) {
+      const runs = parseRle(image.masks[proposal]);
+      if (runs.height !== image.height || runs.width !== image.width) {
+        throw new MaskError(
+          `Mask ${proposal} of image ${image.id} is ${runs.height} × ${runs.width} pixels, the image ${image.height} × ${image.width}.`,
+          'Use the proposals of this very image file.',
+        );
+      }
+      const area = runsArea(runs);
+      if (score < scoreThreshold || area === 0) continue;
+      annotations.push({
+        id: annotations.length + 1,
+        image_id: image.id,
+        category_id: categories[classIndex].id,
+        iscrowd: 0,
+        area,
+        bbox: runsBox(runs),
+        segmentation: uncompressRuns(runs),
+        width: image.width,
+        height: image.height,
+        score,
+      });
+    }
+  }
+  return {
+    images: sorted.map(({ id, file_name, width, height }) => ({
+      id,
+      file_name,
+      width,
+      height,
+      license: 1,
+      coco_url: '',
+      flickr_url: '',
+    })),
+    annotations,
+    categories,
+  };
+}
+
+/** Detections of the image's own classes by class, then falling score. */
+function labelledDetections({ classes, detections }: LabelledImage, bestOnly: boolean): Detection[] {
+  const own = detections
+    .filter(({ classIndex }) => classes.has(classIndex))
+    .sort((a, b) => a.classIndex - b.classIndex || b.score - a.score || b.proposal - a.proposal);
+  if (!bestOnly) return own;
+  const best = new Map<number, number>();
+  for (const { classIndex, score } of own) best.set(classIndex, Math.max(score, best.get(classIndex) ?? score));
+  return own.filter(({ classIndex, score }) => score === best.get(classIndex));
+}
