@@ -1,7 +1,7 @@
 import { axpy } from '@cim/kernels';
 import type { Device } from './device.ts';
 import { ShapeError } from './errors.ts';
-import { sizeOf, type Tensor } from './tensor.ts';
+import type { Tensor } from './tensor.ts';
 
 /** Where a backward pass puts the gradient of one input. */
 export interface Target {
@@ -95,17 +95,22 @@ export class Tape {
     return this.#gradients.get(tensor);
   }
 
+  /** Adds Σ output·gradient to what {@link backward} differentiates. Once per output. */
+  seed(output: Tensor, gradient: Tensor): void {
+    if (output.size !== gradient.size) {
+      throw new ShapeError(`The gradient [${gradient.shape}] does not fit the output [${output.shape}].`);
+    }
+    const copy = this.device.empty(output.shape);
+    this.device.copy(gradient, copy);
+    this.#gradients.set(output, copy);
+  }
+
   /**
-   * Differentiates the sum of all recorded loss terms, or, given `output` and `gradient`, Σ output·gradient.
-   * Gradients of parameters accumulate in `parameter.grad`.
+   * Differentiates the sum of all recorded loss terms, of all seeds, and of Σ output·gradient if given. Gradients of
+   * parameters accumulate in `parameter.grad`; activations are freed unless kept.
    */
   backward(output?: Tensor, gradient?: Tensor): void {
-    if (output && gradient) {
-      if (sizeOf(output.shape) !== gradient.size) throw new ShapeError(`The gradient [${gradient.shape}] does not fit the output [${output.shape}].`);
-      const seed = this.device.empty(gradient.shape);
-      this.device.copy(gradient, seed);
-      this.#gradients.set(output, seed);
-    }
+    if (output && gradient) this.seed(output, gradient);
     while (this.#nodes.length > 0) {
       const node = this.#nodes.pop()!;
       const incoming = node.output && this.#gradients.get(node.output);

@@ -91,7 +91,8 @@ export class HRNet implements Backbone {
     this.#padMultiple = 4 * 2 ** (channels.length - 1);
   }
 
-  forward(pass: Pass, image: Tensor): Tensor {
+  /** @param observe is shown layer1's output and every branch after each stage, named as in the original. */
+  forward(pass: Pass, image: Tensor, observe?: (name: string, features: Tensor) => void): Tensor {
     const [, , height, width] = image.shape;
     const bottom = -height & (this.#padMultiple - 1);
     const right = -width & (this.#padMultiple - 1);
@@ -100,9 +101,11 @@ export class HRNet implements Backbone {
     x = bn1.forward(pass, conv1.forward(pass, x), { relu: true });
     x = bn2.forward(pass, conv2.forward(pass, x), { relu: true });
     let branches = [this.#layer1.forward(pass, x)];
+    observe?.('layer1', branches[0]);
     this.#stages.forEach((modules, i) => {
       branches = this.#transitions[i].forward(pass, branches);
       for (const module of modules) branches = module.forward(pass, branches);
+      branches.forEach((branch, b) => observe?.(`stage${i + 2}.${b}`, branch));
     });
     return this.#head ? this.#head.forward(pass, branches) : branches[0];
   }
