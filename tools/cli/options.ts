@@ -1,0 +1,48 @@
+/** What every command takes, and parsers for the values of options. */
+import { DRIVER_CHOICES, type DeviceOptions, type DriverChoice, isDriverChoice } from '@cim/runtime';
+import { type Command, InvalidArgumentError } from 'commander';
+
+export interface GlobalOptions {
+  readonly driver: DriverChoice;
+  /** The file for the Chrome trace of all kernels. */
+  readonly trace?: string;
+  /** GiB of GPU buffers that may exist at once. */
+  readonly memory: number;
+  readonly debug: boolean;
+}
+
+const DEFAULT_MEMORY = 12;
+
+/** They may stand before or after the command's name; `command.optsWithGlobals()` gives them. */
+export function addGlobalOptions(program: Command): void {
+  program
+    .option('--driver <name>', `what runs the kernels: ${DRIVER_CHOICES.join(', ')}`, parseDriver, 'auto')
+    .option('--trace <file>', 'write the time of every kernel as a Chrome trace (open it at ui.perfetto.dev)')
+    .option('--memory <GiB>', 'GPU memory that may be used', parsePositive, DEFAULT_MEMORY)
+    .option('--debug', 'show where in the code an error happened', false);
+}
+
+export const deviceOptions = ({ driver, trace, memory }: GlobalOptions): DeviceOptions => ({
+  driver,
+  trace: trace !== undefined,
+  memoryBudget: memory * 2 ** 30,
+});
+
+export function parseDriver(name: string): DriverChoice {
+  if (!isDriverChoice(name)) throw new InvalidArgumentError(`It must be one of ${DRIVER_CHOICES.join(', ')}.`);
+  return name;
+}
+
+/** A finite number above 0. */
+export function parsePositive(text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && Number.isFinite(value))) throw new InvalidArgumentError('It must be a number above 0.');
+  return value;
+}
+
+/** A whole number of 0 or more. */
+export function parseCount(text: string): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) throw new InvalidArgumentError('It must be a whole number of 0 or more.');
+  return value;
+}
