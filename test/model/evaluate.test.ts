@@ -5,6 +5,7 @@ import * as assert from 'uvu/assert';
 import { classificationMap } from '@cim/model/evaluate/classification';
 import { cocoStatistics, evaluateCoco, summaryLines } from '@cim/model/evaluate/coco';
 import { type CocoJson, type CocoResult, EvaluationError } from '@cim/model/evaluate/coco-json';
+import { corLoc, vocAveragePrecision, vocBoxAp, type VocDetection, type VocObject, vocResultLine } from '@cim/model/evaluate/voc-boxes';
 import { vocReport, vocThresholds } from '@cim/model/evaluate/voc-report';
 
 interface Expected {
@@ -25,6 +26,24 @@ interface ExpectedSet {
     sorted_category_ids: number[];
     summary_lines: string[];
   };
+}
+
+interface BoxCase {
+  classes: string[];
+  images: string[];
+  gt_boxes_1_based_inclusive: Record<string, { name: string; difficult: number; bbox: VocObject['box'] }[]>;
+  detections_x1y1x2y2score_0_based: Record<string, Record<string, number[][]>>;
+}
+interface VocBoxes {
+  ap: (BoxCase & {
+    name: string;
+    use_07_metric: boolean;
+    iou_threshold: number;
+    expected: Record<string, { ap: number; recall: number[]; precision: number[] }>;
+  })[];
+  corloc: (BoxCase & { expected: Record<string, number> })[];
+  voc_ap_curves: { recall: number[]; precision: number[]; ap: number; ap_11_point: number }[];
+  text_rows: { index: string; row: number[]; line: string }[];
 }
 
 const read = (name: string): unknown => {
@@ -113,6 +132,58 @@ test('classification', () => {
   const expected = [(1 + 2 / 3) / 2, -1, (1 / 2 + 2 / 3) / 2, 1 / 4];
   close(apByClass, expected, 'AP');
   close([meanAp], [(expected[0] + expected[2] + expected[3]) / 3], 'mAP');
+});
+
+const vocDetection = (image: string, [x1, y1, x2, y2, score]: number[]): VocDetection => ({ image, box: [x1, y1, x2, y2], score });
+
+/** The objects and detections of one class. */
+function ofClass({ images, gt_boxes_1_based_inclusive, detections_x1y1x2y2score_0_based }: BoxCase, name: string) {
+  const objects = new Map(
+    images.map((image) => [
+      image,
+      gt_boxes_1_based_inclusive[image]
+        .filter((object) => object.name === name)
+        .map(({ bbox, difficult }) => ({ box: bbox, difficult: difficult === 1 })),
+    ]),
+  );
+  const rows = detections_x1y1x2y2score_0_based[name];
+  return { objects, detections: images.flatMap((image) => rows[image].map((row) => vocDetection(image, row))) };
+}
+
+const vocBoxes = read('voc_boxes.json') as VocBoxes;
+
+for (const golden of vocBoxes.ap) {
+  test(`VOC box AP: ${golden.name}`, () => {
+    const options = { iouThreshold: golden.iou_threshold, elevenPoint: golden.use_07_metric };
+    for (const name of golden.classes) {
+      const { objects, detections } = ofClass(golden, name);
+      const { ap, recall, precision } = vocBoxAp(objects, detections, options);
+      close([ap], [golden.expected[name].ap], `AP of ${name}`);
+      close(recall, golden.expected[name].recall, `recall of ${name}`);
+      close(precision, golden.expected[name].precision, `precision of ${name}`);
+    }
+  });
+}
+
+test('VOC AP of curves', () => {
+  for (const { recall, precision, ap, ap_11_point } of vocBoxes.voc_ap_curves) {
+    close([vocAveragePrecision(recall, precision, false)], [ap], 'area');
+    close([vocAveragePrecision(recall, precision, true)], [ap_11_point], 'eleven points');
+  }
+});
+
+test('CorLoc', () => {
+  for (const golden of vocBoxes.corloc) {
+    for (const name of golden.classes) {
+      const { objects, detections } = ofClass(golden, name);
+      close([corLoc(objects, detections)], [golden.expected[name]], name);
+    }
+  }
+  assert.is(corLoc(new Map([['a', []]]), []), -1);
+});
+
+test('lines of VOC result files', () => {
+  for (const { index, row, line } of vocBoxes.text_rows) assert.is(vocResultLine(vocDetection(index, row)), line);
 });
 
 test.run();
