@@ -1,0 +1,72 @@
+/** The pixels of proposals: masks, packed masks, boxes and areas. */
+import { hasLeaf, wordsFor } from './bitset.ts';
+import { labelBoxes } from './leaves.ts';
+import type { Proposals } from './proposals.ts';
+
+/** 1 where proposal n is [height · width]. */
+export function proposalMask({ labels, leafCount, members }: Proposals, n: number): Uint8Array {
+  const words = wordsFor(leafCount);
+  const inside = Uint8Array.from({ length: leafCount }, (_, leaf) => Number(hasLeaf(members, words, n, leaf)));
+  return Uint8Array.from(labels, (leaf) => inside[leaf]);
+}
+
+/** Masks of all proposals, a bit a pixel [count, ⌈height · width / 32⌉]: bit i of word w is pixel 32·w + i, row-major. */
+export function packProposals({ count, labels, leafCount, members }: Proposals): Uint32Array {
+  const pixels = labels.length;
+  const pixelWords = Math.ceil(pixels / 32);
+  // Runs of one leaf in reading order, so that most bits are set many at a time.
+  const runs: { leaf: number; begin: number; end: number }[] = [];
+  for (let begin = 0; begin < pixels; ) {
+    let end = begin + 1;
+    while (end < pixels && labels[end] === labels[begin]) end++;
+    runs.push({ leaf: labels[begin], begin, end });
+    begin = end;
+  }
+  const words = wordsFor(leafCount);
+  const packed = new Uint32Array(count * pixelWords);
+  for (let n = 0; n < count; n++) {
+    for (const { leaf, begin, end } of runs) {
+      if (hasLeaf(members, words, n, leaf)) setBits(packed, n * pixelWords, begin, end);
+    }
+  }
+  return packed;
+}
+
+/** Sets bits begin … end − 1, counted from word `base`. */
+function setBits(packed: Uint32Array, base: number, begin: number, end: number): void {
+  const [first, last] = [begin >>> 5, (end - 1) >>> 5];
+  const head = -1 << (begin & 31);
+  const tail = -1 >>> (31 - ((end - 1) & 31));
+  if (first === last) {
+    packed[base + first] |= head & tail;
+    return;
+  }
+  packed[base + first] |= head;
+  packed.fill(0xffffffff, base + first + 1, base + last);
+  packed[base + last] |= tail;
+}
+
+/** Tight boxes [count, 4] in pixels: x1, y1, and exclusive x2, y2. */
+export function proposalBoxes({ width, height, count, labels, leafCount, members }: Proposals): Float32Array {
+  const leafBoxes = labelBoxes({ labels, leafCount }, { width, height });
+  const boxes = new Float32Array(4 * count);
+  const words = wordsFor(leafCount);
+  for (let n = 0; n < count; n++) {
+    boxes.set([width, height, 0, 0], 4 * n);
+    for (let leaf = 0; leaf < leafCount; leaf++) {
+      if (!hasLeaf(members, words, n, leaf)) continue;
+      for (let k = 0; k < 4; k++) boxes[4 * n + k] = (k < 2 ? Math.min : Math.max)(boxes[4 * n + k], leafBoxes[4 * leaf + k]);
+    }
+  }
+  return boxes;
+}
+
+/** Pixels of every proposal [count]. */
+export function proposalAreas({ count, labels, leafCount, members }: Proposals): Uint32Array {
+  const leafAreas = new Uint32Array(leafCount);
+  for (const leaf of labels) leafAreas[leaf]++;
+  const words = wordsFor(leafCount);
+  return Uint32Array.from({ length: count }, (_, n) =>
+    leafAreas.reduce((sum, area, leaf) => sum + (hasLeaf(members, words, n, leaf) ? area : 0), 0),
+  );
+}

@@ -1,0 +1,86 @@
+import {
+  type ImageSize,
+  MAPS,
+  proposalBlur,
+  proposalEdges,
+  proposalLab,
+  type SlicGrid,
+  slicAssign,
+  slicCentres,
+} from '@cim/kernels/proposal/proposal';
+import type { Device } from '@cim/runtime/device';
+import type { Tensor } from '@cim/runtime/tensor';
+
+/** Interleaved 8-bit RGB, row-major: 3 · width · height bytes. */
+export interface RgbImage extends ImageSize {
+  readonly rgb: Uint8Array;
+}
+
+/** What the GPU finds of every pixel; planes are [height · width]. */
+export interface PixelMaps extends ImageSize {
+  /** Planes L, a, b. */
+  readonly lab: Float32Array;
+  readonly edge: Float32Array;
+  /** |∇L| and its direction, one of 8 sectors. */
+  readonly gradient: Float32Array;
+  readonly orientation: Float32Array;
+  /** SLIC superpixel; not connected yet. */
+  readonly label: Float32Array;
+}
+
+/** Lab units that weigh as much as one superpixel's width. */
+const COMPACTNESS = 12;
+const ITERATIONS = 10;
+
+/** Runs the image through the proposal kernels and reads everything back at once. */
+export async function segmentPixels(device: Device, image: RgbImage, superpixels: number): Promise<PixelMaps> {
+  const { rgb, width, height } = image;
+  const n = width * height;
+  const words = new Uint32Array(n);
+  for (let i = 0; i < n; i++) words[i] = rgb[3 * i] | (rgb[3 * i + 1] << 8) | (rgb[3 * i + 2] << 16);
+
+  const run = (): Tensor => recordSegmentation(device, device.tensor(words, [n]), { width, height }, superpixels);
+  await device.compile(() => void run());
+  const maps = device.scope(run);
+  const planes = (await maps.read()) as Float32Array;
+  maps.dispose();
+  const plane = (first: number, count = 1): Float32Array => planes.subarray(first * n, (first + count) * n);
+  return {
+    width,
+    height,
+    lab: plane(MAPS.lab, 3),
+    edge: plane(MAPS.edge),
+    gradient: plane(MAPS.gradient),
+    orientation: plane(MAPS.orientation),
+    label: plane(MAPS.label),
+  };
+}
+
+/** Cells as square as they can be, about `superpixels` of them, none smaller than a pixel. */
+function slicGrid({ width, height }: ImageSize, superpixels: number): SlicGrid {
+  const step = Math.sqrt((width * height) / superpixels);
+  const cells = (size: number): number => Math.min(size, Math.max(1, Math.round(size / step)));
+  return { columns: cells(width), rows: cells(height) };
+}
+
+function recordSegmentation(device: Device, rgb: Tensor, size: ImageSize, superpixels: number): Tensor {
+  const n = size.width * size.height;
+  const maps = device.empty([MAPS.count, n]);
+  const rows = device.empty([6, n]);
+  const blurred = device.empty([6, n]);
+  device.run(proposalLab(size), { rgb, maps });
+  device.run(proposalBlur({ ...size, axis: 'x' }), { x: maps, y: rows });
+  device.run(proposalBlur({ ...size, axis: 'y' }), { x: rows, y: blurred });
+  device.run(proposalEdges(size), { blurred, maps });
+
+  const shape = { ...size, ...slicGrid(size, superpixels) };
+  const centres = device.empty([shape.columns * shape.rows, 5]);
+  device.run(slicAssign({ ...shape, compactness: COMPACTNESS, initial: true }), { blurred, centres, maps });
+  const move = slicCentres(shape);
+  const assign = slicAssign({ ...shape, compactness: COMPACTNESS, initial: false });
+  for (let iteration = 0; iteration < ITERATIONS; iteration++) {
+    device.run(move, { blurred, maps, centres });
+    device.run(assign, { blurred, centres, maps });
+  }
+  return maps;
+}
