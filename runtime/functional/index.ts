@@ -5,3 +5,4 @@ export * from './normalise.ts';
 export * from './softmax.ts';
 export * from './loss.ts';
 export * from './roi.ts';
+export * from './peak.ts';
