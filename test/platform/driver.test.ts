@@ -4,6 +4,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 
 const test = suite('drivers');
+const onLinux = process.platform === 'linux' && process.arch === 'x64' ? test : test.skip;
 
 const info = (fields: Partial<GPUAdapterInfo>): GPUAdapterInfo =>
   ({ vendor: '', architecture: '', device: '', description: '', isFallbackAdapter: false, ...fields }) as GPUAdapterInfo;
@@ -15,8 +16,7 @@ test('adapters are told apart', () => {
   assert.is(driverOf(info({ description: 'Microsoft Basic Render Driver', isFallbackAdapter: true })), 'software');
 });
 
-test('SwiftShader runs in this process, whatever the machine has', async () => {
-  if (process.platform !== 'linux' || process.arch !== 'x64') return;
+onLinux('SwiftShader runs in this process, whatever the machine has', async () => {
   const device = await Device.open({ driver: 'swiftshader' });
   assert.is(device.adapter.driver, 'swiftshader');
   assert.equal([...(await device.tensor([1, 2, 3]).read())], [1, 2, 3]);
