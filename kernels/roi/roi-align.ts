@@ -7,7 +7,7 @@
  * Bilinear sampling on a grid is separable: a bin is Σ_row Σ_column wy·wx·feature, where wy sums what the bin's sample
  * rows give to that map row. So each cell under a bin is loaded once, not once for every sample near it, and the
  * gradient is the same sum read from the other side: each cell gathers from the bins that reach it. That needs no
- * atomics and gives the same result in every run. The weights are computed once for {@link CHANNELS} channels.
+ * atomics and gives the same result in every run. `roiWeights` tabulates wy and wx once for both directions.
  *
  * CPU reference: roi.reference.ts, sample by sample.
  */
@@ -65,7 +65,28 @@ fn axisOf(low: f32, high: f32) -> Axis {
     if (samples * size < length) { samples += 1.0; }
   }
   return Axis(start, length / size, max(samples, 0.0));
-}
+}`;
+
+/** Shape of the table of {@link roiWeights}. */
+export const roiWeightsShape = ({ rois, height, width, outputSize }: RoIAlignShape): readonly number[] => [
+  height + width,
+  rois,
+  outputSize + 2,
+];
+
+/**
+ * table [H + W, R, S + 2]: for each map row, then each column, and each RoI: the end and the start of the bins that
+ * the cell weighs in (end 0: none), then its weight in every bin.
+ */
+export function roiWeights(shape: RoIAlignShape): Kernel<'rois' | 'table'> {
+  const items = shape.rois * (shape.height + shape.width);
+  return defineKernel({
+    name: 'roi.weights',
+    bindings: { rois: read(), table: write() },
+    uniforms: { ...uniformsOf(shape), items: u32(items) },
+    grid: linearGrid(items, WORKGROUP),
+    bytes: 4 * items * (shape.outputSize + 2),
+    source: () => wgsl`${AXIS}
 
 /** Mean over the samples of bin p of their bilinear weight on a cell, 'extent' cells being there. */
 fn weightOf(axis: Axis, p: u32, cell: f32, extent: f32) -> f32 {
@@ -83,11 +104,36 @@ fn weightOf(axis: Axis, p: u32, cell: f32, extent: f32) -> f32 {
     sum += select(0.0, weight, at >= -1.0 && at <= extent);
   }
   return sum / axis.samples;
-}`;
+}
+${linearIndex(WORKGROUP)}
+  if (i >= u.items) { return; }
+  let roi = i % u.rois;
+  let line = i / u.rois;
+  let vertical = line < u.height;
+  let cell = f32(select(line - u.height, line, vertical));
+  let extent = f32(select(u.width, u.height, vertical));
+  let low = roi * 5u + select(1u, 2u, vertical);
+  let axis = axisOf(rois[low], rois[low + 2u]);
+  let entry = i * (u.size + 2u);
+  var start = 0u;
+  var end = 0u;
+  for (var p = 0u; p < u.size; p++) {
+    let weight = weightOf(axis, p, cell, extent);
+    table[entry + 2u + p] = weight;
+    if (weight > 0.0) {
+      if (end == 0u) { start = p; }
+      end = p + 1u;
+    }
+  }
+  table[entry] = f32(end);
+  table[entry + 1u] = f32(start);
+}`,
+  });
+}
 
 /**
- * y [R, C, S, S]. With `mask`, masks [R, S, S] are bound too and y is [R, 2C, S, S]: the features, then the features
- * times the mask (MaskFuse's input).
+ * y [R, C, S, S] from the table of {@link roiWeights}. With `mask`, masks [R, S, S] are bound too and y is
+ * [R, 2C, S, S]: the features, then the features times the mask (MaskFuse's input).
  */
 export function roiAlign({ mask, ...shape }: RoIAlignShape & { mask: boolean }): Kernel {
   const { rois, channels, outputSize } = shape;
@@ -96,6 +142,7 @@ export function roiAlign({ mask, ...shape }: RoIAlignShape & { mask: boolean }):
   const bindings: Record<string, Binding> = {
     features: read(),
     rois: read(),
+    table: read(),
     ...(mask ? { masks: read() } : {}),
     y: write(),
   };
@@ -127,14 +174,14 @@ ${linearIndex(WORKGROUP)}
   let xs = axisOf(rois[roi * 5u + 1u], rois[roi * 5u + 3u]);
   let rows = reachOf(ys, py, f32(u.height));
   let columns = reachOf(xs, px, f32(u.width));
+  let entry = u.size + 2u;
   let plane = u.height * u.width;
   let image = u32(rois[roi * 5u]) * u.channels;
 ${forChannels((k) => `  let plane${k} = (image + min(first + ${k}u, u.channels - 1u)) * plane;\n  var sum${k} = 0.0;`)}
   for (var row = rows.x; row <= rows.y; row++) {
-    let wy = weightOf(ys, py, f32(row), f32(u.height));
-    if (wy == 0.0) { continue; }
+    let wy = table[(row * u.rois + roi) * entry + 2u + py];
     for (var column = columns.x; column <= columns.y; column++) {
-      let w = wy * weightOf(xs, px, f32(column), f32(u.width));
+      let w = wy * table[((u.height + column) * u.rois + roi) * entry + 2u + px];
       let cell = row * u.width + column;
 ${forChannels((k) => `      sum${k} += w * features[plane${k} + cell];`)}
     }
@@ -155,52 +202,44 @@ ${forChannels((k) => `  if (first + ${k}u < u.channels) { y[out + (first + ${k}u
   });
 }
 
-/** dfeatures [B, C, H, W] (+)= the gradient of {@link roiAlign} without masks, from dy [R, C, S, S]. */
+/** dfeatures [B, C, H, W] (+)= the gradient of {@link roiAlign} without masks, from dy [R, C, S, S] and the table. */
 export function roiAlignBackward({
   accumulate,
   ...shape
-}: RoIAlignShape & { accumulate: boolean }): Kernel<'dy' | 'rois' | 'dfeatures'> {
+}: RoIAlignShape & { accumulate: boolean }): Kernel<'dy' | 'rois' | 'table' | 'dfeatures'> {
   const { batch, channels, height, width, outputSize } = shape;
   const items = batch * channelGroups(channels) * height * width;
   return defineKernel({
     name: 'roi.alignBackward',
-    bindings: { dy: read(), rois: read(), dfeatures: write() },
+    bindings: { dy: read(), rois: read(), table: read(), dfeatures: write() },
     uniforms: { ...uniformsOf(shape), items: u32(items), accumulate: u32(accumulate ? 1 : 0) },
     grid: linearGrid(items, WORKGROUP),
     bytes: 4 * (shape.rois * channels * outputSize * outputSize + batch * channels * height * width),
-    source: () => wgsl`${AXIS}
-
-/** The bins p of x ≤ p < y whose samples may touch the cell. */
-fn binsAt(axis: Axis, cell: f32) -> vec2u {
-  let perBin = 1.0 / max(axis.bin, 1e-6);
-  let low = floor((cell - 1.0 - axis.start) * perBin - 0.01);
-  let high = floor((cell + 1.0 - axis.start) * perBin + 0.01) + 1.0;
-  return vec2u(clamp(vec2f(low, high), vec2f(0.0), vec2f(f32(u.size))));
-}
-${linearIndex(WORKGROUP)}
+    source: () => wgsl`${linearIndex(WORKGROUP)}
   if (i >= u.items) { return; }
   let plane = u.height * u.width;
   let groups = (u.channels + ${CHANNELS - 1}u) / ${CHANNELS}u;
   let cell = i % plane;
   let first = (i / plane) % groups * ${CHANNELS}u;
   let image = i / (plane * groups);
-  let row = f32(cell / u.width);
-  let column = f32(cell % u.width);
+  let entry = u.size + 2u;
+  let row = cell / u.width * u.rois;
+  let column = (u.height + cell % u.width) * u.rois;
   let bins = u.size * u.size;
 ${forChannels((k) => `  let channel${k} = min(first + ${k}u, u.channels - 1u) * bins;\n  var sum${k} = 0.0;`)}
   for (var roi = 0u; roi < u.rois; roi++) {
     if (u32(rois[roi * 5u]) != image) { continue; }
-    let ys = axisOf(rois[roi * 5u + 2u], rois[roi * 5u + 4u]);
-    let pys = binsAt(ys, row);
-    if (pys.x >= pys.y) { continue; }
-    let xs = axisOf(rois[roi * 5u + 1u], rois[roi * 5u + 3u]);
-    let pxs = binsAt(xs, column);
-    for (var py = pys.x; py < pys.y; py++) {
-      let wy = weightOf(ys, py, row, f32(u.height));
-      if (wy == 0.0) { continue; }
-      for (var px = pxs.x; px < pxs.y; px++) {
-        let w = wy * weightOf(xs, px, column, f32(u.width));
-        if (w == 0.0) { continue; }
+    let ys = (row + roi) * entry;
+    let yEnd = u32(table[ys]);
+    if (yEnd == 0u) { continue; }
+    let xs = (column + roi) * entry;
+    let xEnd = u32(table[xs]);
+    if (xEnd == 0u) { continue; }
+    let xStart = u32(table[xs + 1u]);
+    for (var py = u32(table[ys + 1u]); py < yEnd; py++) {
+      let wy = table[ys + 2u + py];
+      for (var px = xStart; px < xEnd; px++) {
+        let w = wy * table[xs + 2u + px];
         let bin = roi * u.channels * bins + py * u.size + px;
 ${forChannels((k) => `        sum${k} += w * dy[bin + channel${k}];`)}
       }

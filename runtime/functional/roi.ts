@@ -27,6 +27,13 @@ function requireMasks(masks: Tensor, rois: number, bins: number): void {
   }
 }
 
+/** The bilinear weights of all RoIs, which forward and backward share. */
+function weightsOf(tape: Tape, shape: kernels.RoIAlignShape, rois: Tensor): Tensor {
+  const table = tape.device.empty(kernels.roiWeightsShape(shape));
+  tape.device.run(kernels.roiWeights(shape), { rois, table });
+  return table;
+}
+
 /**
  * RoIAlign of features [B, C, H, W] under rois [R, 5] = (batch index, x1, y1, x2, y2) in input pixels → [R, C, S, S].
  * mmcv's aligned variant: average, half-cell offset, no minimum size.
@@ -35,10 +42,13 @@ export function roiAlign(tape: Tape, features: Tensor, rois: Tensor, options: Ro
   const { device } = tape;
   const shape = shapeOf(features, rois, options);
   const y = device.empty([shape.rois, shape.channels, shape.outputSize, shape.outputSize]);
-  device.run(kernels.roiAlign({ ...shape, mask: false }), { features, rois, y });
+  const table = weightsOf(tape, shape, rois);
+  device.run(kernels.roiAlign({ ...shape, mask: false }), { features, rois, table, y });
+  if (!tape.tracks([features])) table.dispose();
   return tape.record('roiAlign', [features], y, (sink, dy) => {
     const { tensor: dfeatures, accumulate } = sink.into(0);
-    device.run(kernels.roiAlignBackward({ ...shape, accumulate }), { dy, rois, dfeatures });
+    device.run(kernels.roiAlignBackward({ ...shape, accumulate }), { dy, rois, table, dfeatures });
+    table.dispose();
   });
 }
 
@@ -56,7 +66,7 @@ export function maskFuse(tape: Tape, x: Tensor, masks: Tensor): Tensor {
   });
 }
 
-/** maskFuse(roiAlign(features, rois), masks) in one dispatch → [R, 2C, S, S]. */
+/** maskFuse(roiAlign(features, rois), masks) without the features in between → [R, 2C, S, S]. */
 export function roiAlignMaskFuse(tape: Tape, features: Tensor, rois: Tensor, masks: Tensor, options: RoIAlignOptions): Tensor {
   const { device } = tape;
   const shape = shapeOf(features, rois, options);
@@ -64,13 +74,16 @@ export function roiAlignMaskFuse(tape: Tape, features: Tensor, rois: Tensor, mas
   const bins = outputSize * outputSize;
   requireMasks(masks, shape.rois, bins);
   const y = device.empty([shape.rois, 2 * channels, outputSize, outputSize]);
-  device.run(kernels.roiAlign({ ...shape, mask: true }), { features, rois, masks, y });
+  const table = weightsOf(tape, shape, rois);
+  device.run(kernels.roiAlign({ ...shape, mask: true }), { features, rois, table, masks, y });
+  if (!tape.tracks([features])) table.dispose();
   return tape.record('roiAlignMaskFuse', [features], y, (sink, dy) => {
     // Summing the two halves first halves the loads of the gather, which reads every bin many times.
     const dx = device.empty([shape.rois, channels, bins]);
     device.run(kernels.maskFuseBackward({ rois: shape.rois, channels, bins, accumulate: false }), { dy, masks, dx });
     const { tensor: dfeatures, accumulate } = sink.into(0);
-    device.run(kernels.roiAlignBackward({ ...shape, accumulate }), { dy: dx, rois, dfeatures });
+    device.run(kernels.roiAlignBackward({ ...shape, accumulate }), { dy: dx, rois, table, dfeatures });
     dx.dispose();
+    table.dispose();
   });
 }

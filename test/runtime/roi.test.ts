@@ -1,6 +1,6 @@
 import * as kernels from '@cim/kernels';
 import * as reference from '@cim/kernels/roi/roi.reference';
-import { functional as F, Tape } from '@cim/runtime';
+import { functional as F, sizeOf, Tape } from '@cim/runtime';
 import { expectClose, randomArray, runKernel, testDevice } from '@cim/runtime/testing';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -40,13 +40,23 @@ for (const [batch, channels, height, width, outputSize, samplingRatio] of [
   const masks = randomArray([shape.rois * bins], 2).map((v) => (v > 0 ? 1 : 0));
   const fused = { rois: shape.rois, channels, bins };
 
+  const tabulate = async () =>
+    (await runKernel(device, kernels.roiWeights(shape), { rois, table: sizeOf(kernels.roiWeightsShape(shape)) })).table;
+
   test(`forward of ${label}`, async () => {
+    const table = await tabulate();
     const expected = reference.roiAlign(features, rois, shape);
-    const plain = await runKernel(device, kernels.roiAlign({ ...shape, mask: false }), { features, rois, y: expected.length });
+    const plain = await runKernel(device, kernels.roiAlign({ ...shape, mask: false }), {
+      features,
+      rois,
+      table,
+      y: expected.length,
+    });
     expectClose(plain.y, expected);
     const masked = await runKernel(device, kernels.roiAlign({ ...shape, mask: true }), {
       features,
       rois,
+      table,
       masks,
       y: 2 * expected.length,
     });
@@ -57,11 +67,17 @@ for (const [batch, channels, height, width, outputSize, samplingRatio] of [
   });
 
   test(`backward of ${label}`, async () => {
+    const table = await tabulate();
     const dy = randomArray([2 * shape.rois * channels * bins], 3);
     for (const accumulate of [false, true]) {
       const before = (i: number) => (accumulate ? features[i] : 0);
       const dx = dy.subarray(0, dy.length / 2);
-      const r = await runKernel(device, kernels.roiAlignBackward({ ...shape, accumulate }), { dy: dx, rois, dfeatures: features });
+      const r = await runKernel(device, kernels.roiAlignBackward({ ...shape, accumulate }), {
+        dy: dx,
+        rois,
+        table,
+        dfeatures: features,
+      });
       expectClose(r.dfeatures, reference.roiAlignBackward(dx, rois, shape).map((v, i) => v + before(i)), { scaled: 2e-5 });
       const m = await runKernel(device, kernels.maskFuseBackward({ ...fused, accumulate }), { dy, masks, dx });
       expectClose(m.dx, reference.maskFuseBackward(dy, masks, fused).map((v, i) => v + (accumulate ? dx[i] : 0)));
