@@ -19,3 +19,4 @@ export * from './roi/roi-align.ts';
 export * from './peak/peak.ts';
 export * from './reduce/minimum.ts';
 export * from './proposal/proposal.ts';
+export * from './pool/pool.ts';

@@ -6,3 +6,4 @@ export * from './softmax.ts';
 export * from './loss.ts';
 export * from './roi.ts';
 export * from './peak.ts';
+export * from './pool.ts';
