@@ -1,0 +1,140 @@
+import type { Device, Generator, Tape, Tensor } from '@cim/runtime';
+import { type Backbone, type BackboneConfig, createBackbone } from './backbone/index.ts';
+import { ClsIouModel, type HeadScores } from './heads/cls-iou-model.ts';
+import { clsIouLoss, milBagLoss, pclLoss } from './loss/index.ts';
+import { type AntiNoise, minePseudoLabels, type Mined } from './mining/index.ts';
+import type { Pass } from './nn/layers.ts';
+import { ParameterStore } from './nn/parameters.ts';
+import { MaskFuse, type MaskFuseConfig } from './region/mask-fuse.ts';
+
+/** How pseudo instance labels are found for the refinement branches. */
+export type Strategy =
+  /** Complete Instances Mining: seeds, then the most confident proposals that contain them. */
+  | 'cim'
+  /** MIST (Ren et al., CVPR 2020): the seeds themselves. */
+  | 'mist'
+  /** No refinement: the anti-noise branch (WSDDN) alone is trained and tested. */
+  | 'none';
+
+export interface CimConfig {
+  readonly classes: number;
+  readonly backbone: BackboneConfig;
+  readonly region: MaskFuseConfig;
+  /** K, the number of refinement branches (REFINE_TIMES). */
+  readonly branches: number;
+  readonly strategy: Strategy;
+  /** Share of the proposals taken as seeds per class (p_seed). */
+  readonly seedFraction: number;
+  /** Each branch raises the thresholds of the one before by this much (step_rate). */
+  readonly thresholdStep: number;
+  readonly containmentThreshold: number;
+  readonly antiNoiseSampling: boolean;
+  /** Proposal cluster learning on the classifier, from the labels assigned before training. */
+  readonly clusterLoss: boolean;
+}
+
+/** One image with its proposals, on the device. N proposals, C classes. */
+export interface Sample {
+  /** [1, 3, H, W], normalised. */
+  readonly image: Tensor;
+  /** [N, 5]: batch index, x1, y1, x2, y2 in pixels of `image`. */
+  readonly rois: Tensor;
+  /** [N, 7, 7]: share of every cell that the mask covers. */
+  readonly masks: Tensor;
+}
+/** What training needs beside. */
+export interface LabelledSample extends Sample {
+  /** [C], 0 or 1. */
+  readonly labels: Tensor;
+  /** [N, C+1] cluster numbers (model/assign); unread without the cluster loss. */
+  readonly clusters: Tensor;
+  /** [N, N] mask IoU, rounded to half precision. */
+  readonly iou: Tensor;
+  /** [N, N] share of mask j that lies inside mask i, rounded to half precision. */
+  readonly containment: Tensor;
+}
+
+/** Loss values, one-element tensors on the device; branches of the original's names add up. */
+export interface CimLosses {
+  /** Bag loss of the anti-noise branch. */
+  readonly bag: Tensor;
+  /** Cluster loss, 12-fold as in the original; absent when it is switched off. */
+  readonly pcl: Tensor | null;
+  /** Per refinement branch, [3]: classification, mask IoU and bag loss, unweighted. */
+  readonly refinement: readonly Tensor[];
+  /** What each refinement branch learned from. */
+  readonly mined: readonly Mined[];
+}
+
+/** Factors of the losses in the total: λ of the first branch's pseudo labels, and of the mask IoU loss. */
+const FIRST_BRANCH_LAMBDA = 3;
+const IOU_LOSS_WEIGHT = 3;
+/** Thresholds of the first branch (lib/modeling/heads.py, CIM_layer). */
+const CLS_THRESHOLD = 0.25;
+const IOU_THRESHOLD = 0.5;
+
+/**
+ * The network of Complete Instances Mining (IJCAI 2023; Generalized_RCNN, lib/modeling/model_builder.py):
+ * backbone → region features → anti-noise branch and refinement branches. Every branch learns from labels mined in
+ * the scores of the branch before it; all of it stays on the GPU.
+ */
+export class Cim {
+  readonly config: CimConfig;
+  readonly parameters: ParameterStore;
+  readonly backbone: Backbone;
+  readonly region: MaskFuse;
+  readonly heads: ClsIouModel;
+
+  constructor(device: Device, config: CimConfig, generator: Generator) {
+    this.config = config;
+    this.parameters = new ParameterStore(device, generator);
+    const root = this.parameters.scope();
+    this.backbone = createBackbone(root.child('Conv_Body'), config.backbone);
+    this.region = new MaskFuse(root.child('Box_Head'), this.backbone.channels, this.backbone.stride, config.region);
+    this.heads = new ClsIouModel(root.child('cls_iou_model'), this.region.hidden, config.classes, config.branches);
+  }
+
+  /** Class and IoU probabilities of every proposal. Batch norm statistics are frozen. */
+  forward(tape: Tape, { image, rois, masks }: Sample): HeadScores {
+    const pass: Pass = { tape, batchStatistics: false };
+    const features = this.backbone.forward(pass, image);
+    return this.heads.forward(pass, this.region.forward(pass, features, rois, masks));
+  }
+
+  /** Mines labels for every refinement branch and records all losses on the tape. */
+  losses(tape: Tape, scores: HeadScores, sample: LabelledSample, antiNoise: (branch: number) => AntiNoise): CimLosses {
+    const { labels, clusters, iou, containment } = sample;
+    const { strategy, seedFraction, thresholdStep, containmentThreshold, antiNoiseSampling, clusterLoss } = this.config;
+    const refinement: Tensor[] = [];
+    const mined: Mined[] = [];
+    let teacher = { cls: scores.classifier, det: scores.detector };
+    if (strategy !== 'none') {
+      scores.refinement.forEach((branch, k) => {
+        const found = minePseudoLabels(
+          tape.device,
+          { ...teacher, labels, iou, containment },
+          {
+            strategy,
+            seedFraction,
+            clsThreshold: CLS_THRESHOLD + thresholdStep * k,
+            nmsThreshold: CLS_THRESHOLD + thresholdStep * k,
+            iouThreshold: IOU_THRESHOLD + thresholdStep * k,
+            containmentThreshold,
+            antiNoise: antiNoiseSampling ? antiNoise(k) : null,
+          },
+        );
+        const lambda = k === 0 ? FIRST_BRANCH_LAMBDA : 1;
+        const weights = { cls: 1, iou: IOU_LOSS_WEIGHT, bag: 1 };
+        refinement.push(clsIouLoss(tape, { cls: branch.cls, iou: branch.iou, mined: found, labels }, { lambda, weights }));
+        mined.push(found);
+        teacher = { cls: branch.cls, det: branch.iou };
+      });
+    }
+    return {
+      bag: milBagLoss(tape, scores.classifier, scores.detector, labels, 1),
+      pcl: clusterLoss ? pclLoss(tape, scores.classifier, clusters, 1) : null,
+      refinement,
+      mined,
+    };
+  }
+}

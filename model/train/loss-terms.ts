@@ -1,0 +1,18 @@
+import type { Device, Tensor } from '@cim/runtime';
+
+/** One logged number: its name and its factor in the total. Terms of one name are summed. */
+export interface LossTerm {
+  readonly name: string;
+  readonly weight: number;
+}
+
+/** Copies small tensors side by side into `into`, from element `at` on, so that one read brings all of them to the host. */
+export function gather(device: Device, parts: readonly Tensor[], into: Tensor, at: number): void {
+  for (const part of parts) {
+    // Copies, unlike bindings, may start at any element.
+    const window = into.view([part.size], into.offset + at * 4);
+    device.copy(part, window);
+    window.dispose();
+    at += part.size;
+  }
+}

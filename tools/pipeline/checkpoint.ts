@@ -1,0 +1,108 @@
+/** Training states as safetensors: model weights under their PyTorch names, solver state under `solver.`, the rest in the metadata. */
+import type { Generator, GeneratorState, Shape, Tensor } from '@cim/runtime';
+import type { ParameterStore } from '@cim/model/nn/parameters';
+import type { Recipe } from '@cim/model/recipe/recipe';
+import type { Solver } from '@cim/model/solver/solver';
+import type { DatasetClass } from '../datasets/dataset.ts';
+import { CheckpointError } from '../errors.ts';
+import { readSafetensors, type SafeTensor, writeSafetensors } from '../formats/safetensors.ts';
+
+export type CheckpointKind = 'classifier' | 'cim';
+
+/** What a checkpoint says beside its tensors. */
+export interface CheckpointInfo {
+  readonly kind: CheckpointKind;
+  /** Steps done. */
+  readonly step: number;
+  readonly recipe: Recipe;
+  readonly classes: readonly DatasetClass[];
+  readonly generator: GeneratorState;
+  /** Learning rate of the last step: the momentum correction compares with it. */
+  readonly lr: number;
+}
+
+export interface Checkpoint extends CheckpointInfo {
+  readonly path: string;
+  readonly model: ReadonlyMap<string, { shape: Shape; data: Float32Array }>;
+  readonly solver: ReadonlyMap<string, { shape: Shape; data: Float32Array }>;
+}
+
+const FORMAT = 'cim-checkpoint';
+const VERSION = '1';
+const SOLVER_PREFIX = 'solver.';
+
+/** Saves everything a run needs to go on as if it had never stopped. The old file stays until the new one is whole. */
+export async function saveCheckpoint(
+  path: string,
+  info: Omit<CheckpointInfo, 'generator' | 'lr'>,
+  parameters: ParameterStore,
+  solver: Solver,
+  generator: Generator,
+): Promise<void> {
+  const named: [string, Tensor][] = [
+    ...parameters.tensors,
+    ...[...solver.state].map(([name, tensor]) => [SOLVER_PREFIX + name, tensor] as [string, Tensor]),
+  ];
+  const tensors = await Promise.all(
+    named.map(async ([name, tensor]): Promise<[string, SafeTensor]> => [
+      name,
+      { dtype: 'F32', shape: tensor.shape, data: (await tensor.read()) as Float32Array<ArrayBuffer> },
+    ]),
+  );
+  const metadata = {
+    format: FORMAT,
+    version: VERSION,
+    kind: info.kind,
+    step: String(info.step),
+    recipe: JSON.stringify(info.recipe),
+    classes: JSON.stringify(info.classes),
+    generator: JSON.stringify(generator.state),
+    lr: String(solver.lr),
+  };
+  await writeSafetensors(path, metadata, tensors);
+}
+
+/** @throws CheckpointError when the file is damaged, of another kind or version. */
+export async function readCheckpoint(path: string, kind: CheckpointKind): Promise<Checkpoint> {
+  const { metadata, tensors } = await readSafetensors(path);
+  if (metadata.format !== FORMAT || metadata.version !== VERSION) {
+    throw new CheckpointError(
+      `${path} is not a checkpoint of this program (format ${JSON.stringify(metadata.format)}, version ${JSON.stringify(metadata.version)}).`,
+      'Give a .safetensors file that `cim train` or `cim run` wrote.',
+    );
+  }
+  if (metadata.kind !== kind) {
+    throw new CheckpointError(`${path} holds a ${metadata.kind} model; a ${kind} model is needed.`, 'Give the other checkpoint of the run.');
+  }
+  const model = new Map<string, { shape: Shape; data: Float32Array }>();
+  const solver = new Map<string, { shape: Shape; data: Float32Array }>();
+  for (const [name, tensor] of tensors) {
+    if (tensor.dtype !== 'F32') throw new CheckpointError(`Tensor "${name}" of ${path} is ${tensor.dtype}; F32 is needed.`);
+    if (name.startsWith(SOLVER_PREFIX)) solver.set(name.slice(SOLVER_PREFIX.length), tensor);
+    else model.set(name, tensor);
+  }
+  try {
+    return {
+      path,
+      kind,
+      step: Number(metadata.step),
+      recipe: JSON.parse(metadata.recipe) as Recipe,
+      classes: JSON.parse(metadata.classes) as DatasetClass[],
+      generator: JSON.parse(metadata.generator) as GeneratorState,
+      lr: Number(metadata.lr),
+      model,
+      solver,
+    };
+  } catch (cause) {
+    throw new CheckpointError(`The metadata of ${path} is damaged.`, 'Use an older checkpoint or train again.', { cause });
+  }
+}
+
+/** Puts a checkpoint's weights into a model. @throws CheckpointError that names the file and lists what does not fit. */
+export function loadWeights({ path, model }: Checkpoint, parameters: ParameterStore): void {
+  try {
+    parameters.load(model);
+  } catch (cause) {
+    throw new CheckpointError(`${path} does not fit the model. ${(cause as Error).message}`, 'Use the recipe the checkpoint was trained with.', { cause });
+  }
+}

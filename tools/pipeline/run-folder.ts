@@ -1,0 +1,55 @@
+import { mkdirSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { OutputError, reasonOf } from '../errors.ts';
+
+/** Where a run keeps what. Every stage writes its file last and whole, so what exists is done. */
+export class RunFolder {
+  readonly root: string;
+
+  /** @throws OutputError when the folder cannot be made or written to. */
+  constructor(root: string) {
+    this.root = resolve(root);
+    try {
+      mkdirSync(this.overlays, { recursive: true });
+    } catch (cause) {
+      throw new OutputError(`Cannot write to ${this.root}: ${reasonOf(cause)}.`, 'Choose another folder with --out.', { cause });
+    }
+  }
+
+  get recipe(): string {
+    return join(this.root, 'recipe.json');
+  }
+  get classifier(): string {
+    return join(this.root, 'classifier.safetensors');
+  }
+  get proposals(): string {
+    return join(this.root, 'proposals');
+  }
+  /** Cluster labels of the training images' proposals. */
+  get labels(): string {
+    return join(this.root, 'labels.safetensors');
+  }
+  get cim(): string {
+    return join(this.root, 'cim.safetensors');
+  }
+  /** COCO results of the validation split: of the refinement branches, and of the anti-noise branch. */
+  get results(): string {
+    return join(this.root, 'results.json');
+  }
+  get antiNoiseResults(): string {
+    return join(this.root, 'results-anti-noise.json');
+  }
+  /** COCO annotations of the training split for Mask R-CNN. */
+  get pseudoLabels(): string {
+    return join(this.root, 'pseudo-labels.json');
+  }
+  get overlays(): string {
+    return join(this.root, 'overlays');
+  }
+  get report(): string {
+    return join(this.root, 'report.html');
+  }
+  get summary(): string {
+    return join(this.root, 'summary.json');
+  }
+}

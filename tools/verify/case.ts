@@ -1,0 +1,51 @@
+import { type Device, isParameter, Tape, type Tensor } from '@cim/runtime';
+import { type Comparison, compare, type Tolerance, tolerances } from './compare.ts';
+import type { Golden } from './golden.ts';
+
+/** Runs the real kernels on the inputs of one golden file and compares every output it has. */
+export type Check = (device: Device, golden: Golden) => Promise<Comparison[]>;
+
+/** A kind of golden file: which names it covers and how to run it. */
+export interface CaseKind {
+  readonly pattern: RegExp;
+  readonly check: Check;
+}
+
+/**
+ * The check of most operations: forward, then the gradients of Σ y·gout.
+ * `forward` is given what it asks for by name: `x` is `in.x`, `param.NAME` a parameter; every input with a gradient in the
+ * file is compared.
+ */
+export function operation(
+  forward: (tape: Tape, get: (name: string) => Tensor, golden: Golden) => Tensor,
+  outputTolerance: Tolerance = tolerances.operation,
+  gradientTolerance: Tolerance = tolerances.operationGradient,
+): Check {
+  return async (device, golden) => {
+    const tape = new Tape(device);
+    const used = new Map<string, Tensor>();
+    const get = (name: string): Tensor => {
+      let tensor = used.get(name);
+      if (!tensor) {
+        const wanted = golden.has(`grad.${name.replace(/^(in|param)\./, '')}`);
+        tensor =
+          name.startsWith('param.') && wanted ? golden.parameter(device, name) : golden.tensor(device, name, { grad: wanted });
+        if (!isParameter(tensor)) tape.keep(tensor);
+        used.set(name, tensor);
+      }
+      return tensor;
+    };
+    const y = tape.keep(forward(tape, get, golden));
+    const comparisons = [compare('out.y', await y.read(), golden.data('out.y'), outputTolerance)];
+    if (golden.has('in.gout')) {
+      tape.backward(y, golden.tensor(device, 'in.gout'));
+      for (const [name, tensor] of used) {
+        const target = `grad.${name.replace(/^(in|param)\./, '')}`;
+        if (!golden.has(target)) continue;
+        const gradient = isParameter(tensor) ? tensor.grad : tape.gradient(tensor);
+        comparisons.push(compare(target, gradient ? await gradient.read() : [], golden.data(target), gradientTolerance));
+      }
+    }
+    return comparisons;
+  };
+}

@@ -1,0 +1,86 @@
+import type { Device, Parameter, Tensor } from '@cim/runtime';
+import { basename } from 'node:path';
+import type { ParameterStore } from '@cim/model/nn/parameters';
+import { DataError } from '../errors.ts';
+import { readSafetensors, type SafeTensor } from '../formats/safetensors.ts';
+
+/** Inputs and outputs of the original program, one .safetensors file (test/golden/README.md has the conventions). */
+export class Golden {
+  readonly name: string;
+  readonly #file: string;
+  readonly #metadata: Readonly<Record<string, string>>;
+  readonly tensors: ReadonlyMap<string, SafeTensor>;
+
+  static async read(file: string): Promise<Golden> {
+    const { metadata, tensors } = await readSafetensors(file);
+    return new Golden(file, metadata, tensors);
+  }
+
+  private constructor(file: string, metadata: Readonly<Record<string, string>>, tensors: ReadonlyMap<string, SafeTensor>) {
+    this.name = basename(file, '.safetensors');
+    this.#file = file;
+    this.#metadata = metadata;
+    this.tensors = tensors;
+  }
+
+  has(name: string): boolean {
+    return this.tensors.has(name);
+  }
+
+  /** An option; numbers, booleans and lists are parsed. @throws DataError when the file lacks it. */
+  option<T = number>(name: string, fallback?: T): T {
+    const text = this.#metadata[name];
+    if (text === undefined) {
+      if (fallback !== undefined) return fallback;
+      throw new DataError(`${this.#file} lacks the option "${name}".`, 'Use golden files of the documented format.');
+    }
+    try {
+      return JSON.parse(text) as T;
+    } catch {
+      return text as T;
+    }
+  }
+
+  /** The elements of a tensor, whatever its dtype. @throws DataError when the file lacks it. */
+  data(name: string): Float32Array | Int32Array | Uint8Array {
+    return this.#get(name).data as Float32Array | Int32Array | Uint8Array;
+  }
+  shape(name: string): readonly number[] {
+    return this.#get(name).shape;
+  }
+  scalar(name: string): number {
+    return this.data(name)[0];
+  }
+
+  /** Uploads a tensor as f32 (or u32, i32). With `grad` its gradient is wanted. */
+  tensor(device: Device, name: string, { grad = false, dtype = 'f32' as 'f32' | 'u32' | 'i32' } = {}): Tensor {
+    const { shape, data } = this.#get(name);
+    const tensor = device.tensor(Array.from(data as Float32Array), shape, dtype);
+    tensor.requiresGrad = grad;
+    return tensor;
+  }
+
+  /** Uploads a tensor as a parameter with an empty gradient. */
+  parameter(device: Device, name: string): Parameter {
+    const parameter = this.tensor(device, name, { grad: true }) as Parameter;
+    parameter.grad = device.zeros(parameter.shape);
+    parameter.touched = false;
+    return parameter;
+  }
+
+  /** Tensors under a prefix, by the rest of their names. */
+  *group(prefix: string): Iterable<[string, SafeTensor]> {
+    for (const [name, tensor] of this.tensors) if (name.startsWith(prefix)) yield [name.slice(prefix.length), tensor];
+  }
+
+  /** Loads `param.*` into a model's parameters, all of them. */
+  load(parameters: ParameterStore): void {
+    parameters.load(new Map([...this.group('param.')].map(([name, { shape, data }]) => [name, { shape, data: data as Float32Array }])));
+  }
+
+  #get(name: string): SafeTensor {
+    const tensor = this.tensors.get(name);
+    if (!tensor) throw new DataError(`${this.#file} lacks the tensor "${name}".`, 'Use golden files of the documented format.');
+    return tensor;
+  }
+}
