@@ -13,5 +13,5 @@ export const clipBoxes = (boxes: ArrayLike<number>, width: number, height: numbe
   Float32Array.from(boxes, (value, i) => Math.min(Math.max(value, 0), (i % 2 === 0 ? width : height) - 1));
 
 /** Region masks [N, 7, 7] mirrored left to right. */
-export const flipMasks7x7 = (masks: ArrayLike<number>): Float32Array =>
+export const flipRegionMasks = (masks: ArrayLike<number>): Float32Array =>
   Float32Array.from(masks, (_, i) => masks[i - 2 * (i % REGION_SIZE) + REGION_SIZE - 1]);

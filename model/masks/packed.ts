@@ -19,11 +19,13 @@ export const wordsPerMask = ({ width, height }: { readonly width: number; readon
 export function packMasks(bytes: ArrayLike<number>, count: number, width: number, height: number): PackedMasks {
   const pixels = width * height;
   requireBytes(bytes, count, pixels);
-  const stride = Math.ceil(pixels / 32);
-  const words = new Uint32Array(count * stride);
-  for (let mask = 0, source = 0; mask < count; mask++) {
-    for (let p = 0; p < pixels; p++, source++) {
-      if (bytes[source] !== 0) words[mask * stride + (p >>> 5)] |= 1 << (p & 31);
+  const words = new Uint32Array(count * Math.ceil(pixels / 32));
+  for (let mask = 0, i = 0; mask < count; mask++) {
+    const end = (mask + 1) * pixels;
+    for (let first = mask * pixels; first < end; first += 32, i++) {
+      let word = 0;
+      for (let p = first; p < Math.min(first + 32, end); p++) word |= (bytes[p] === 0 ? 0 : 1) << (p - first);
+      words[i] = word;
     }
   }
   return { words, count, width, height };

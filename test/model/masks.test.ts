@@ -55,7 +55,7 @@ test('boxes are mirrored and clipped as the original does', () => {
 });
 
 test('region masks are mirrored row by row', () => {
-  const flipped = masks.flipMasks7x7(Float32Array.from({ length: 98 }, (_, i) => i));
+  const flipped = masks.flipRegionMasks(Float32Array.from({ length: 98 }, (_, i) => i));
   assert.equal([...flipped.subarray(0, 8)], [6, 5, 4, 3, 2, 1, 0, 13]);
   assert.equal([...flipped.subarray(91)], [97, 96, 95, 94, 93, 92, 91]);
 });
