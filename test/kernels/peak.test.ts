@@ -130,4 +130,29 @@ for (const name of ['3x3', '3x3s2_nobias', '1x1', '7x7s2']) {
   });
 }
 
+test('only convolutions are excited: a stack equals the original', async () => {
+  const file = golden('pr_stack');
+  const parameter = (name: string) => upload(file, `param.${name}`);
+  const x = leaf(file.tensor('in.x').data, file.tensor('in.x').shape);
+  const tape = new Tape(device);
+  const first = F.relu(tape, F.peakConv2d(tape, x, parameter('0.weight'), parameter('0.bias'), { stride: 2, padding: 1 }));
+  const pooled = F.maxPool2d(tape, first, { kernel: 3, stride: 2, padding: 1 });
+  const normalised = F.batchNorm(
+    tape,
+    F.peakConv2d(tape, pooled, parameter('3.weight'), null, { padding: 1 }),
+    {
+      weight: parameter('4.weight'),
+      bias: parameter('4.bias'),
+      runningMean: parameter('4.running_mean'),
+      runningVar: parameter('4.running_var'),
+    },
+    { training: false, relu: true },
+  );
+  const y = F.peakConv2d(tape, normalised, parameter('6.weight'), parameter('6.bias'));
+  expectClose(await y.read(), file.tensor('out.y').data, { relative: 1e-3, scaled: 1e-4 });
+  tape.seed(y, upload(file, 'in.gout'));
+  tape.backward();
+  expectClose(await tape.gradient(x)!.read(), file.tensor('grad.x').data, { relative: 2e-3, scaled: 5e-4 });
+});
+
 test.run();
