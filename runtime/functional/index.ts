@@ -7,3 +7,4 @@ export * from './loss.ts';
 export * from './roi.ts';
 export * from './peak.ts';
 export * from './pool.ts';
+export * from './resize.ts';
