@@ -20,3 +20,6 @@ export * from './peak/peak.ts';
 export * from './reduce/minimum.ts';
 export * from './proposal/proposal.ts';
 export * from './pool/pool.ts';
+export * from './mining/mining.ts';
+export * from './random/philox.ts';
+export * from './resize/resize.ts';
