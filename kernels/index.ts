@@ -23,3 +23,4 @@ export * from './pool/pool.ts';
 export * from './mining/mining.ts';
 export * from './random/philox.ts';
 export * from './resize/resize.ts';
+export * from './image/image.ts';

@@ -8,3 +8,4 @@ export * from './roi.ts';
 export * from './peak.ts';
 export * from './pool.ts';
 export * from './resize.ts';
+export * from './image.ts';
