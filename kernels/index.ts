@@ -24,3 +24,4 @@ export * from './mining/mining.ts';
 export * from './random/philox.ts';
 export * from './resize/resize.ts';
 export * from './image/image.ts';
+export * from './optimiser/optimiser.ts';

@@ -1,0 +1,149 @@
+/** Plain references of the mining kernels, step by step. Sums and products are rounded to f32 where a decision hangs on them. */
+import type { MiningShape } from './mining.ts';
+
+export interface Scores extends MiningShape {
+  readonly cls: ArrayLike<number>;
+  readonly det: ArrayLike<number>;
+  /** [C] */
+  readonly labels: ArrayLike<number>;
+}
+
+const clsScore = ({ cls, clsColumns, classes }: Scores, proposal: number, class_: number): number =>
+  cls[proposal * clsColumns + class_ + clsColumns - classes];
+const detScore = ({ det, detColumns, classes }: Scores, proposal: number, class_: number): number =>
+  detColumns === 1 ? det[proposal] : det[proposal * detColumns + class_ + detColumns - classes];
+const jointScore = (scores: Scores, proposal: number, class_: number): number =>
+  Math.fround(clsScore(scores, proposal, class_) * detScore(scores, proposal, class_));
+
+const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
+const positiveClasses = ({ classes, labels }: Scores): number[] => range(classes).filter((class_) => labels[class_] !== 0);
+
+export const usableProposals = (containment: ArrayLike<number>, n: number, threshold: number): boolean[] =>
+  range(n).map((i) => range(n).filter((j) => containment[i * n + j] > threshold).length < 0.9 * n);
+
+/** The best `count` proposals of a class, thinned by greedy mask NMS; best first. */
+function seedsOf(
+  score: (proposal: number) => number,
+  n: number,
+  count: number,
+  iou: ArrayLike<number>,
+  nmsThreshold: number,
+): number[] {
+  const order = range(n)
+    .sort((a, b) => score(b) - score(a) || a - b)
+    .slice(0, count);
+  const kept: number[] = [];
+  for (const seed of order) if (kept.every((better) => iou[better * n + seed] < nmsThreshold)) kept.push(seed);
+  return kept;
+}
+
+export interface SeedOptions {
+  readonly iou: ArrayLike<number>;
+  readonly seeds: number;
+  readonly nmsThreshold: number;
+}
+
+/** Per positive class, the proposals it claims, ascending. */
+export type Claims = ReadonlyMap<number, readonly number[]>;
+
+const unique = (values: number[]): number[] => [...new Set(values)].sort((a, b) => a - b);
+
+export function claimContainers(
+  scores: Scores,
+  { iou, seeds, nmsThreshold }: SeedOptions,
+  containment: ArrayLike<number>,
+  usable: readonly boolean[],
+  containmentThreshold: number,
+): Claims {
+  const { n } = scores;
+  const claims = new Map<number, number[]>();
+  for (const class_ of positiveClasses(scores)) {
+    const containers: number[] = [];
+    for (const seed of seedsOf((i) => clsScore(scores, i, class_), n, seeds, iou, nmsThreshold)) {
+      const contains = range(n).map((i) => usable[i] && containment[i * n + seed] > containmentThreshold);
+      if (!contains.includes(true)) continue;
+      const det = contains.map((yes, i) => (yes ? detScore(scores, i, class_) : 0));
+      containers.push(det.indexOf(Math.max(...det)));
+    }
+    claims.set(class_, unique(containers));
+  }
+  return claims;
+}
+
+export function claimSeeds(scores: Scores, { iou, seeds, nmsThreshold }: SeedOptions): Claims {
+  return new Map(
+    positiveClasses(scores).map((class_) => [
+      class_,
+      unique(seedsOf((i) => jointScore(scores, i, class_), scores.n, seeds, iou, nmsThreshold)),
+    ]),
+  );
+}
+
+export interface PseudoTruths {
+  readonly seedLabels: Int32Array;
+  readonly seedWeights: Float32Array;
+  /** Proposals, ascending. */
+  readonly list: readonly number[];
+}
+
+export function settleClaims(scores: Scores, claims: Claims): PseudoTruths {
+  const seedLabels = new Int32Array(scores.n).fill(-1);
+  const weights = new Float32Array(scores.n).fill(-1);
+  for (const [class_, proposals] of claims) {
+    for (const proposal of proposals) {
+      const score = jointScore(scores, proposal, class_);
+      if (score > weights[proposal]) {
+        seedLabels[proposal] = class_ + 1;
+        weights[proposal] = score;
+      }
+    }
+  }
+  const list = range(scores.n).filter((proposal) => seedLabels[proposal] > 0);
+  return { seedLabels, seedWeights: weights.map((w, i) => (seedLabels[i] > 0 ? w : 0)), list };
+}
+
+/** The surviving proposals, given the uniform of draw j of the image (classes ascending). */
+export function sampleTruths({ seedLabels, seedWeights, list }: PseudoTruths, uniformAt: (draw: number) => number): number[] {
+  const survivors: number[] = [];
+  let draw = 0;
+  for (const label of unique(list.map((proposal) => seedLabels[proposal]))) {
+    const members = list.filter((proposal) => seedLabels[proposal] === label);
+    let total = 0;
+    const cumulative = members.map((proposal) => (total = Math.fround(total + seedWeights[proposal])));
+    for (const _ of members) {
+      const threshold = Math.fround(uniformAt(draw++) * total);
+      const position = cumulative.findIndex((sum) => sum > threshold);
+      survivors.push(members.at(position)!);
+    }
+  }
+  return unique(survivors);
+}
+
+export interface PseudoLabels {
+  readonly pseudoLabels: Int32Array;
+  readonly pseudoIou: Float32Array;
+  readonly lossWeights: Float32Array;
+}
+
+export function assignPseudoLabels(
+  { seedLabels, seedWeights }: PseudoTruths,
+  survivors: readonly number[],
+  iou: ArrayLike<number>,
+  clsThreshold: number,
+  iouThreshold: number,
+): PseudoLabels {
+  const n = seedLabels.length;
+  const pseudoLabels = new Int32Array(n).fill(-1);
+  const pseudoIou = new Float32Array(n);
+  const lossWeights = new Float32Array(n);
+  for (let i = 0; i < n; i++) {
+    const overlaps = survivors.map((truth) => iou[i * n + truth]);
+    const overlap = Math.max(0, ...overlaps);
+    if (overlap === 0) continue;
+    const nearest = survivors[overlaps.indexOf(overlap)];
+    pseudoLabels[i] = overlap < clsThreshold ? 0 : seedLabels[nearest];
+    lossWeights[i] = seedWeights[nearest];
+    pseudoIou[i] = overlap > iouThreshold ? 1 : 0;
+  }
+  return { pseudoLabels, pseudoIou, lossWeights };
+}

@@ -1,0 +1,1 @@
+export { type AntiNoise, type Mined, minePseudoLabels, type MiningInputs, type MiningOptions } from './mining.ts';

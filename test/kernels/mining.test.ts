@@ -1,0 +1,184 @@
+import * as kernels from '@cim/kernels';
+import * as reference from '@cim/kernels/mining/mining.reference';
+import { Generator, philox } from '@cim/runtime';
+import { expectClose, runKernel, testDevice } from '@cim/runtime/testing';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+
+const test = suite('mining kernels');
+const device = await testDevice();
+
+interface Case {
+  readonly n: number;
+  readonly classes: number;
+  readonly background: boolean;
+  readonly agnostic: boolean;
+  readonly positives: number;
+  /** Distinct score values; few make ties. */
+  readonly levels: number;
+  /** The share of the proposals that are as large as the image. */
+  readonly big: number;
+  readonly seeds: number;
+}
+
+const DEFAULT: Case = {
+  n: 50,
+  classes: 20,
+  background: true,
+  agnostic: false,
+  positives: 3,
+  levels: 1e6,
+  big: 0.05,
+  seeds: 5,
+};
+
+const THRESHOLD = { nms: 0.25, cls: 0.25, iou: 0.5, containment: 0.85009765625 };
+
+/** Proposals are random intervals of 64 pixels, so maps are those of real masks; values are multiples of 1/1024. */
+function makeCase(given: Partial<Case>, seed: number) {
+  const c = { ...DEFAULT, ...given };
+  const generator = new Generator(seed);
+  const intervals = Array.from({ length: c.n }, () => {
+    const length = generator.uniform() < c.big ? 64 : 1 + generator.integer(generator.integer(40) + 1);
+    const begin = generator.integer(65 - length);
+    return [begin, begin + length];
+  });
+  const iou = new Float32Array(c.n * c.n);
+  const containment = new Float32Array(c.n * c.n);
+  const grid = (x: number) => Math.round(x * 1024) / 1024;
+  intervals.forEach(([a, b], i) =>
+    intervals.forEach(([from, to], j) => {
+      const both = Math.max(0, Math.min(b, to) - Math.max(a, from));
+      iou[i * c.n + j] = grid(both / (b - a + to - from - both));
+      containment[i * c.n + j] = grid(both / (to - from));
+    }),
+  );
+  const clsColumns = c.classes + (c.background ? 1 : 0);
+  const detColumns = c.agnostic ? 1 : clsColumns;
+  const score = () => Math.fround((1 + generator.integer(c.levels)) / (c.levels + 1));
+  const labels = new Float32Array(c.classes);
+  for (let k = 0; k < c.positives; k++) labels[generator.integer(c.classes)] = 1;
+  const scores: reference.Scores = {
+    n: c.n,
+    classes: c.classes,
+    clsColumns,
+    detColumns,
+    cls: Float32Array.from({ length: c.n * clsColumns }, score),
+    det: Float32Array.from({ length: c.n * detColumns }, score),
+    labels,
+  };
+  return { scores, iou, containment, seeds: Math.min(c.seeds, c.n) };
+}
+
+type MiningCase = ReturnType<typeof makeCase>;
+
+/** The claims of the positive classes as lists. */
+function claimsOf(claimed: ArrayLike<number>, { n, classes, labels }: reference.Scores) {
+  const claims = new Map<number, number[]>();
+  for (let c = 0; c < classes; c++) {
+    if (labels[c] === 0) continue;
+    claims.set(c, []);
+    for (let i = 0; i < n; i++) if (claimed[c * n + i] === 1) claims.get(c)!.push(i);
+  }
+  return claims;
+}
+
+/** Runs the kernels one by one, each checked against its reference on what the one before gave. */
+async function check(label: string, { scores, iou, containment, seeds }: MiningCase, seed: number): Promise<void> {
+  const { n, classes, cls, det, labels } = scores;
+  const shape = { n, classes, clsColumns: scores.clsColumns, detColumns: scores.detColumns };
+  const claim = { ...shape, seeds, nmsThreshold: THRESHOLD.nms };
+  const options = { iou, seeds, nmsThreshold: THRESHOLD.nms };
+  const buffers = { cls, det, labels, iou, work: kernels.claimWorkSize(claim), claimed: classes * n };
+
+  const usableKernel = kernels.usableProposals({ n, threshold: THRESHOLD.containment });
+  const { usable } = await runKernel(device, usableKernel, { containment, usable: n });
+  const expectedUsable = reference.usableProposals(containment, n, THRESHOLD.containment);
+  assert.equal([...usable].map((u) => u === 1), expectedUsable, `${label}: usable`);
+
+  const mist = await runKernel(device, kernels.claimSeeds(claim), buffers);
+  assert.equal(claimsOf(mist.claimed, scores), reference.claimSeeds(scores, options), `${label}: MIST claims`);
+
+  const containers = kernels.claimContainers({ ...claim, containmentThreshold: THRESHOLD.containment });
+  const cim = await runKernel(device, containers, { ...buffers, containment, usable });
+  const claims = reference.claimContainers(scores, options, containment, expectedUsable, THRESHOLD.containment);
+  assert.equal(claimsOf(cim.claimed, scores), claims, `${label}: claims`);
+
+  for (const claimed of [cim.claimed, mist.claimed]) {
+    const expected = reference.settleClaims(scores, claimsOf(claimed, scores));
+    const counter = 2 ** 32 - 3;
+    const select = kernels.selectPseudoTruths({ ...shape, sampling: 'philox', seed, counter });
+    const selectBuffers = { cls, det, labels, claimed, given: [0], seedLabels: n, seedWeights: n, truths: kernels.truthsSize(n) };
+    const { seedLabels, seedWeights, truths } = await runKernel(device, select, selectBuffers);
+    const count = truths[0];
+    assert.is(count, expected.list.length, `${label}: count`);
+    assert.equal([...seedLabels], [...expected.seedLabels], `${label}: seed labels`);
+    expectClose(seedWeights, expected.seedWeights, { relative: 0, scaled: 0 }, `${label}: seed weights`);
+    const list = [...truths.subarray(1, 1 + count)];
+    assert.equal(list, expected.list, `${label}: list`);
+    const survivors = list.filter((_, k) => truths[1 + n + k] === 1);
+    const uniformAt = (draw: number) => (philox(seed, counter + draw)[0] >>> 8) / 2 ** 24;
+    assert.equal(survivors, reference.sampleTruths(expected, uniformAt), `${label}: survivors`);
+
+    const assign = kernels.assignPseudoLabels({ n, clsThreshold: THRESHOLD.cls, iouThreshold: THRESHOLD.iou });
+    const assignBuffers = { iou, truths, seedLabels, seedWeights, pseudoLabels: n, pseudoIou: n, lossWeights: n };
+    const assigned = await runKernel(device, assign, assignBuffers);
+    const labelled = reference.assignPseudoLabels(expected, survivors, iou, THRESHOLD.cls, THRESHOLD.iou);
+    assert.equal([...assigned.pseudoLabels], [...labelled.pseudoLabels], `${label}: pseudo labels`);
+    assert.equal([...assigned.pseudoIou], [...labelled.pseudoIou], `${label}: IoU labels`);
+    assert.equal([...assigned.lossWeights], [...labelled.lossWeights], `${label}: loss weights`);
+  }
+}
+
+const CASES: Record<string, Partial<Case>> = {
+  'one proposal': { n: 1, seeds: 1, positives: 1 },
+  'two proposals': { n: 2, seeds: 1, big: 0 },
+  'ordinary scores': {},
+  'tied scores': { levels: 3, seeds: 20 },
+  'one score': { levels: 1, seeds: 30, positives: 5 },
+  'no positive class': { positives: 0 },
+  'all proposals big': { big: 1 },
+  'every proposal a seed': { n: 33, seeds: 33 },
+  'no background column': { n: 31, background: false },
+  'class-agnostic detector': { n: 63, agnostic: true },
+  'many classes': { n: 65, classes: 81, positives: 60 },
+  'more proposals than a workgroup': { n: 301, seeds: 31 },
+};
+
+for (const [name, given] of Object.entries(CASES)) {
+  test(`steps equal the reference: ${name}`, async () => {
+    for (let seed = 0; seed < 6; seed++) await check(`seed ${seed}`, makeCase(given, seed), seed);
+  });
+}
+
+test('steps equal the reference: 2000 proposals, more seeds than a workgroup', async () => {
+  await check('large', makeCase({ n: 2000, seeds: 300, classes: 3, positives: 2 }, 1), 1);
+});
+
+test('given draws and uniforms decide who survives', async () => {
+  const { scores, iou, seeds } = makeCase({ n: 90, seeds: 40, levels: 7 }, 4);
+  const { n, classes, clsColumns, detColumns, cls, det, labels } = scores;
+  const claims = reference.claimSeeds(scores, { iou, seeds, nmsThreshold: 0.6 });
+  const claimed = new Uint32Array(classes * n);
+  for (const [c, proposals] of claims) for (const proposal of proposals) claimed[c * n + proposal] = 1;
+  const truths = reference.settleClaims(scores, claims);
+  const generator = new Generator(1);
+  const uniforms = truths.list.map(() => generator.uniform());
+  const draws = truths.list.map(() => generator.integer(truths.list.length));
+  const sampled = reference.sampleTruths(truths, (draw) => uniforms[draw]);
+  assert.ok(sampled.length > 1 && sampled.length < truths.list.length);
+  const expected = {
+    none: truths.list,
+    uniforms: sampled,
+    draws: truths.list.filter((_, k) => draws.includes(k)),
+  };
+  for (const [sampling, given] of [['none', [0]], ['uniforms', uniforms], ['draws', draws]] as const) {
+    const kernel = kernels.selectPseudoTruths({ n, classes, clsColumns, detColumns, sampling });
+    const outputs = { seedLabels: n, seedWeights: n, truths: kernels.truthsSize(n) };
+    const { truths: words } = await runKernel(device, kernel, { cls, det, labels, claimed, given, ...outputs });
+    const survivors = truths.list.filter((_, k) => words[1 + n + k] === 1);
+    assert.equal(survivors, expected[sampling], sampling);
+  }
+});
+
+test.run();
