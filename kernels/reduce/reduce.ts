@@ -16,23 +16,26 @@ const MAX_PARTIALS = 256;
 export const partialSums = (n: number): number => Math.min(MAX_PARTIALS, Math.max(1, Math.ceil(n / SHARE)));
 
 /**
- * partial[p] = Σ f(x[i]) over the p-th interleaved share of x[0…n), f the identity or the square.
- * `partial` has {@link partialSums}(n) elements; summing those with `partials: 1` gives the total.
+ * partial[offset + p] = Σ f(x[i]) over the p-th interleaved share of x[0…n), f the identity or the square, for
+ * p < `partials`. Summing the partial sums with `partials: 1` gives the total; `offset` lets several arrays share one
+ * list of partial sums.
  */
 export function sum({
   n,
   square,
   partials = partialSums(n),
+  offset = 0,
 }: {
   n: number;
   square: boolean;
   partials?: number;
+  offset?: number;
 }): Kernel<'x' | 'partial'> {
   return defineKernel({
     name: 'reduce.sum',
     constants: { square },
     bindings: { x: read(), partial: write() },
-    uniforms: { n: u32(n), partials: u32(partials) },
+    uniforms: { n: u32(n), partials: u32(partials), offset: u32(offset) },
     grid: [partials, 1, 1],
     flops: square ? 2 * n : n,
     bytes: 4 * n,
@@ -48,7 +51,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 #endif
   }
   let total = workgroupSum(sum, lane);
-  if (lane == 0u) { partial[group.x] = total; }
+  if (lane == 0u) { partial[u.offset + group.x] = total; }
 }`,
   });
 }

@@ -9,3 +9,4 @@ export * from './peak.ts';
 export * from './pool.ts';
 export * from './resize.ts';
 export * from './image.ts';
+export * from './reduce.ts';

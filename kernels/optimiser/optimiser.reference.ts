@@ -1,0 +1,28 @@
+/** Plain f64 references of the optimisers: they return the new values. */
+import type { UpdateOptions } from './optimiser.ts';
+
+export function sgd(
+  { p, grad, momentum, scale }: Record<'p' | 'grad' | 'momentum', ArrayLike<number>> & { scale: number },
+  { lr, weightDecay, momentum: mu }: Omit<UpdateOptions, 'n'> & { momentum: number },
+) {
+  const buffer = Float64Array.from(momentum, (b, i) => mu * b + scale * grad[i] + weightDecay * p[i]);
+  return { p: Float64Array.from(p, (v, i) => v - lr * buffer[i]), momentum: buffer };
+}
+
+export function adamW(
+  { p, grad, m, v, scale }: Record<'p' | 'grad' | 'm' | 'v', ArrayLike<number>> & { scale: number },
+  options: Omit<UpdateOptions, 'n'> & { betas: readonly [number, number]; epsilon: number; step: number },
+) {
+  const { lr, weightDecay, betas, epsilon, step } = options;
+  const first = Float64Array.from(m, (value, i) => betas[0] * value + (1 - betas[0]) * scale * grad[i]);
+  const second = Float64Array.from(v, (value, i) => betas[1] * value + (1 - betas[1]) * (scale * grad[i]) ** 2);
+  const updated = Float64Array.from(p, (value, i) => {
+    const mean = first[i] / (1 - betas[0] ** step);
+    const spread = Math.sqrt(second[i] / (1 - betas[1] ** step));
+    return value * (1 - lr * weightDecay) - (lr * mean) / (spread + epsilon);
+  });
+  return { p: updated, m: first, v: second };
+}
+
+export const clipFactor = (gradients: ArrayLike<number>, maxNorm: number): number =>
+  Math.min(1, maxNorm / (Math.hypot(...Array.from(gradients)) + 1e-6));

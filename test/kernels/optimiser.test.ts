@@ -1,0 +1,66 @@
+import * as kernels from '@cim/kernels';
+import * as reference from '@cim/kernels/optimiser/optimiser.reference';
+import { expectClose, randomArray, runKernel, testDevice } from '@cim/runtime/testing';
+import { suite } from 'uvu';
+import { golden } from '../golden.ts';
+
+const test = suite('optimisers');
+const device = await testDevice();
+
+for (const n of [1, 65, 1000]) {
+  const p = randomArray([n], 1);
+  const grad = randomArray([n], 2);
+  const m = randomArray([n], 3);
+  const v = randomArray([n], 4, 0, 1);
+  const scale = 0.4;
+
+  test(`sgd of ${n}`, async () => {
+    const options = { lr: 0.1, momentum: 0.9, weightDecay: 0.05 };
+    const actual = await runKernel(device, kernels.sgd({ n, ...options }), { p, grad, momentum: m, scale: [scale] });
+    const expected = reference.sgd({ p, grad, momentum: m, scale }, options);
+    expectClose(actual.p, expected.p);
+    expectClose(actual.momentum, expected.momentum);
+  });
+
+  for (const step of [1, 7]) {
+    test(`adamW of ${n}, step ${step}`, async () => {
+      const options = { lr: 0.1, betas: [0.9, 0.999], weightDecay: 0.05, epsilon: 1e-8, step } as const;
+      const actual = await runKernel(device, kernels.adamW({ n, ...options }), { p, grad, m, v, scale: [scale] });
+      const expected = reference.adamW({ p, grad, m, v, scale }, options);
+      for (const name of ['p', 'm', 'v'] as const) expectClose(actual[name], expected[name], {}, name);
+    });
+  }
+
+  test(`clipping of ${n} gradients in two arrays`, async () => {
+    for (const maxNorm of [0.1, 1000]) {
+      const partials = kernels.partialSums(n);
+      const { partial: some } = await runKernel(device, kernels.sum({ n, square: true }), { x: p, partial: partials });
+      const { partial } = await runKernel(device, kernels.sum({ n, square: true, offset: partials }), {
+        x: grad,
+        partial: [...some, ...new Float32Array(partials)],
+      });
+      const clip = kernels.clipFactor({ partials: 2 * partials, maxNorm });
+      const { scale: factor } = await runKernel(device, clip, { partial, scale: 1 });
+      expectClose(factor, [reference.clipFactor([...p, ...grad], maxNorm)]);
+    }
+  });
+}
+
+for (const name of ['optimizer_sgd', 'optimizer_sgd_long_warmup']) {
+  test(`golden ${name}: the first step, from the original's gradients`, async () => {
+    const file = golden(name);
+    const { momentum, weight_decay: weightDecay, bias_group: biases, trainable } = file.options;
+    const [weightLr, biasLr] = file.tensor('out.lr').data;
+    for (const parameter of trainable as string[]) {
+      if (!file.has(`grad.step0.${parameter}`)) continue;
+      const bias = biases.includes(parameter);
+      const p = file.tensor(`param.${parameter}`).data;
+      const options = { n: p.length, lr: bias ? biasLr : weightLr, weightDecay: bias ? 0 : weightDecay, momentum };
+      const grad = file.tensor(`grad.step0.${parameter}`).data;
+      const result = await runKernel(device, kernels.sgd(options), { p, grad, momentum: new Float32Array(p.length), scale: [1] });
+      expectClose(result.p, file.tensor(`out.step0.${parameter}`).data, { relative: 1e-6, scaled: 1e-6 }, parameter);
+    }
+  });
+}
+
+test.run();
