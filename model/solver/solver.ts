@@ -1,6 +1,6 @@
 import * as kernels from '@cim/kernels';
-import type { Device, Tensor } from '@cim/runtime';
-import type { Arena, ParameterStore } from '../nn/parameters.ts';
+import type { Device, Parameter, Tensor } from '@cim/runtime';
+import { type Arena, type ParameterStore, StateDictError } from '../nn/parameters.ts';
 import { learningRates, type ScheduleConfig } from './schedule.ts';
 
 interface CommonConfig {
@@ -47,12 +47,15 @@ export class Solver {
   /** Moments in the layout of each arena: momentum for SGD; m and v for Adam. */
   readonly #moments: Map<Arena, Record<string, Tensor>>;
   readonly #state = new Map<string, Tensor>();
+  /** The gradient scale where nothing is clipped. */
+  readonly #one: Tensor;
   #lr = 0;
 
   constructor(device: Device, store: ParameterStore, config: SolverConfig) {
     this.config = config;
     this.#device = device;
     this.#store = store;
+    this.#one = device.tensor([1]);
     const names = config.type === 'sgd' ? ['momentum'] : ['m', 'v'];
     this.#moments = new Map(
       store.arenas.map((arena) => {
@@ -114,4 +117,63 @@ export class Solver {
       this.#device.run(kernel, { p, grad, m: view(moments.m, run), v: view(moments.v, run), scale });
     }
   }
+
+  dispose(): void {
+    this.#one.dispose();
+    for (const tensor of this.#state.values()) tensor.dispose();
+  }
+
+  /** A moment of one parameter, for inspection. */
+  momentOf(parameter: Parameter, name: string): Tensor {
+    for (const [arena, moments] of this.#moments) {
+      const entry = arena.parameters.find((p) => p.parameter === parameter);
+      if (entry) return moments[name].view(parameter.shape, entry.offset);
+    }
+    throw new StateDictError(`The parameter [${parameter.shape}] is not trained.`);
+  }
+
+  /** The factor, [1], that brings the norm of all gradients down to `clipNorm`. */
+  #gradientScale(gradients: readonly Tensor[]): Tensor {
+    const device = this.#device;
+    const { clipNorm } = this.config;
+    if (clipNorm === null) return this.#one;
+    const counts = gradients.map(({ size }) => kernels.partialSums(size));
+    const partials = counts.reduce((a, b) => a + b, 0);
+    const partial = device.empty([partials]);
+    let offset = 0;
+    gradients.forEach((x, i) => {
+      device.run(kernels.sum({ n: x.size, square: true, partials: counts[i], offset }), { x, partial });
+      offset += counts[i];
+    });
+    const scale = device.empty([1]);
+    device.run(kernels.clipFactor({ partials, maxNorm: clipNorm }), { partial, scale });
+    return scale;
+  }
+
+  /** The momentum correction of Detectron: the history is rescaled to the new learning rate. */
+  #correctMomentum(from: number, to: number): void {
+    const { config } = this;
+    if (config.type !== 'sgd' || !config.scaleMomentum || from <= UNSET_LR || to === from) return;
+    if (Math.max(to / from, from / to) <= MOMENTUM_CORRECTION_RATIO) return;
+    for (const { momentum } of this.#moments.values()) {
+      const scaled = this.#device.empty(momentum.shape);
+      this.#device.run(kernels.axpy({ n: momentum.size, a: to / from }), { x: momentum, y: scaled });
+      this.#device.copy(scaled, momentum);
+      scaled.dispose();
+    }
+  }
+}
+
+const view = (tensor: Tensor, { offset, bytes }: Run): Tensor => tensor.view([bytes / 4], offset);
+
+/** Neighbouring parameters that received gradients, joined; the padding between them belongs to no one. */
+function touchedRuns({ parameters }: Arena): Run[] {
+  const runs: { offset: number; bytes: number }[] = [];
+  parameters.forEach(({ parameter, offset }, i) => {
+    if (!parameter.touched) return;
+    const last = runs.at(-1);
+    if (last && parameters[i - 1].parameter.touched) last.bytes = offset - last.offset + parameter.bytes;
+    else runs.push({ offset, bytes: parameter.bytes });
+  });
+  return runs;
 }

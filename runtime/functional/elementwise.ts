@@ -18,6 +18,17 @@ function activation(tape: Tape, x: Tensor, kind: kernels.Activation): Tensor {
   });
 }
 
+/** factor·x, the factor fixed on the host. */
+export function scale(tape: Tape, x: Tensor, factor: number): Tensor {
+  const { device } = tape;
+  const y = device.empty(x.shape);
+  device.run(kernels.axpy({ n: x.size, a: factor }), { x, y });
+  return tape.record('scale', [x], y, (sink, dy) => {
+    const { tensor: dx, accumulate } = sink.into(0);
+    device.run(kernels.axpy({ n: x.size, a: factor, accumulate }), { x: dy, y: dx });
+  });
+}
+
 /** a + b of equal shapes. */
 export function add(tape: Tape, a: Tensor, b: Tensor): Tensor {
   requireSameSize('add', a, b);

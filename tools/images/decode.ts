@@ -9,6 +9,18 @@ export interface DecodedImage {
   readonly height: number;
   /** Row-major [height, width, 3], sRGB, 0 … 255. */
   readonly rgb: Uint8Array;
+  /** Size in the file, after EXIF orientation; other than `width` and `height` where the image was resized. */
+  readonly original: { readonly width: number; readonly height: number };
+}
+
+/**
+ * `inside`: scaled down, keeping its aspect, until both sides fit; never enlarged. `fill`: exactly this size, whatever
+ * the aspect.
+ */
+export interface DecodeSize {
+  readonly width: number;
+  readonly height: number;
+  readonly fit: 'inside' | 'fill';
 }
 
 const FORMATS = ['jpeg', 'png', 'webp'];
@@ -17,11 +29,11 @@ const MAX_PIXELS = 1e8;
 
 /**
  * Decodes a JPEG, PNG or WebP file: turned as its EXIF orientation says, transparency over white, grey and CMYK as RGB,
- * 16 bits a channel cut to 8.
+ * 16 bits a channel cut to 8. Resized to `size` where given.
  *
  * @throws ImageError naming the file when it is missing, truncated, damaged, too large or of another format.
  */
-export async function decodeImage(path: string): Promise<DecodedImage> {
+export async function decodeImage(path: string, size?: DecodeSize): Promise<DecodedImage> {
   const fail = (problem: string, remedy: string, cause?: unknown): never => {
     throw new ImageError(`Cannot decode ${path}: ${problem}.`, remedy, { cause });
   };
@@ -29,11 +41,13 @@ export async function decodeImage(path: string): Promise<DecodedImage> {
   if (bytes.length === 0) fail('the file is empty', 'Copy it again or take it out of the data set.');
   try {
     const input = sharp(bytes, { failOn: 'error', limitInputPixels: MAX_PIXELS });
-    const { format } = await input.metadata();
+    const { format, autoOrient } = await input.metadata();
     if (!FORMATS.includes(format)) fail(`it is ${format}`, 'Convert it to JPEG, PNG or WebP.');
-    const pixels = input.autoOrient().flatten({ background: 'white' }).toColourspace('srgb').raw();
+    let pixels = input.autoOrient().flatten({ background: 'white' }).toColourspace('srgb').raw();
+    if (size) pixels = pixels.resize({ ...size, withoutEnlargement: size.fit === 'inside' });
     const { data, info } = await pixels.toBuffer({ resolveWithObject: true });
-    return { width: info.width, height: info.height, rgb: new Uint8Array(data.buffer, data.byteOffset, data.length) };
+    const rgb = new Uint8Array(data.buffer, data.byteOffset, data.length);
+    return { width: info.width, height: info.height, rgb, original: autoOrient };
   } catch (error) {
     if (error instanceof ImageError) throw error;
     const limit = reasonOf(error).includes('pixel limit');

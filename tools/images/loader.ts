@@ -1,8 +1,10 @@
 /** Decoded images for training and evaluation: read ahead, kept while there is room, bad ones skipped. */
 import { ImageError } from '../errors.ts';
-import { decodeImage, type DecodedImage } from './decode.ts';
+import { decodeImage, type DecodedImage, type DecodeSize } from './decode.ts';
 
 export interface LoaderOptions {
+  /** Every image is brought to this size. */
+  readonly size?: DecodeSize;
   /** Bytes of pixels that stay decoded. */
   readonly cacheBytes?: number;
   /** How many images are decoded ahead of the one in use. */
@@ -18,6 +20,7 @@ const TOLERATED_SHARE = 0.01;
 
 /** Decodes image files with a bounded cache. */
 export class ImageLoader {
+  readonly #size: DecodeSize | undefined;
   readonly #cacheBytes: number;
   readonly #ahead: number;
   readonly #strict: boolean;
@@ -28,7 +31,8 @@ export class ImageLoader {
   readonly #bad = new Map<string, ImageError>();
   #bytes = 0;
 
-  constructor({ cacheBytes = 2 ** 29, ahead = 8, strict = false, report = () => {} }: LoaderOptions = {}) {
+  constructor({ size, cacheBytes = 2 ** 29, ahead = 8, strict = false, report = () => {} }: LoaderOptions = {}) {
+    this.#size = size;
     this.#cacheBytes = cacheBytes;
     this.#ahead = ahead;
     this.#strict = strict;
@@ -55,12 +59,20 @@ export class ImageLoader {
     }
     let pending = this.#pending.get(file);
     if (!pending) {
-      pending = decodeImage(file)
+      pending = decodeImage(file, this.#size)
         .then((image) => this.#keep(file, image))
         .finally(() => this.#pending.delete(file));
       this.#pending.set(file, pending);
     }
     return pending;
+  }
+
+  /** The pixels of one file, or null when it is bad and the loader is not strict; it is reported once. @throws ImageError */
+  async loadOrSkip(file: string): Promise<DecodedImage | null> {
+    const image = await this.#loadOrError(file);
+    if (!(image instanceof ImageError)) return image;
+    this.#note(file, image);
+    return null;
   }
 
   /**
@@ -88,12 +100,15 @@ export class ImageLoader {
     return this.#bad.get(file) ?? this.load(file).catch((error: ImageError) => error);
   }
 
-  #skip(file: string, error: ImageError, skipped: number, total: number): void {
+  #note(file: string, error: ImageError): void {
     if (this.#strict) throw error;
-    if (!this.#bad.has(file)) {
-      this.#bad.set(file, error);
-      this.#report(error);
-    }
+    if (this.#bad.has(file)) return;
+    this.#bad.set(file, error);
+    this.#report(error);
+  }
+
+  #skip(file: string, error: ImageError, skipped: number, total: number): void {
+    this.#note(file, error);
     if (skipped <= Math.max(1, total * TOLERATED_SHARE)) return;
     throw new ImageError(
       `${skipped} of ${total} images cannot be decoded; the last one: ${error.message}`,

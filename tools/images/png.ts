@@ -2,8 +2,11 @@
 import { PNG } from 'pngjs';
 import type { DecodedImage } from './decode.ts';
 
+/** Pixels alone, wherever they come from. */
+export type RgbImage = Pick<DecodedImage, 'width' | 'height' | 'rgb'>;
+
 /** The bytes of a PNG file; the same pixels always give the same bytes. */
-export function encodePng({ width, height, rgb }: DecodedImage): Buffer {
+export function encodePng({ width, height, rgb }: RgbImage): Buffer {
   const png = new PNG({ width, height, colorType: 2, inputColorType: 2, inputHasAlpha: false });
   png.data = Buffer.from(rgb.buffer, rgb.byteOffset, rgb.byteLength);
   return PNG.sync.write(png, { colorType: 2, inputColorType: 2, inputHasAlpha: false });

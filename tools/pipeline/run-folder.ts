@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { OutputError, reasonOf } from '../errors.ts';
+import type { CheckpointKind } from './checkpoint.ts';
 
 /** Where a run keeps what. Every stage writes its file last and whole, so what exists is done. */
 export class RunFolder {
@@ -21,6 +22,10 @@ export class RunFolder {
   }
   get classifier(): string {
     return join(this.root, 'classifier.safetensors');
+  }
+  /** One JSON object a line: step, learning rate, losses. */
+  log(kind: CheckpointKind): string {
+    return join(this.root, `${kind}.log.jsonl`);
   }
   get proposals(): string {
     return join(this.root, 'proposals');

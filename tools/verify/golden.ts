@@ -42,8 +42,12 @@ export class Golden {
   }
 
   /** The elements of a tensor, whatever its dtype. @throws DataError when the file lacks it. */
-  data(name: string): Float32Array | Int32Array | Uint8Array {
-    return this.#get(name).data as Float32Array | Int32Array | Uint8Array;
+  data(name: string): Float32Array {
+    return Float32Array.from(this.#get(name).data as Float32Array);
+  }
+  /** A tensor of bytes. */
+  bytes(name: string): Uint8Array {
+    return Uint8Array.from(this.#get(name).data as Uint8Array);
   }
   shape(name: string): readonly number[] {
     return this.#get(name).shape;
@@ -52,10 +56,9 @@ export class Golden {
     return this.data(name)[0];
   }
 
-  /** Uploads a tensor as f32 (or u32, i32). With `grad` its gradient is wanted. */
-  tensor(device: Device, name: string, { grad = false, dtype = 'f32' as 'f32' | 'u32' | 'i32' } = {}): Tensor {
-    const { shape, data } = this.#get(name);
-    const tensor = device.tensor(Array.from(data as Float32Array), shape, dtype);
+  /** Uploads a tensor as f32. With `grad` its gradient is wanted. */
+  tensor(device: Device, name: string, { grad = false } = {}): Tensor {
+    const tensor = device.tensor(this.data(name), this.shape(name));
     tensor.requiresGrad = grad;
     return tensor;
   }

@@ -11,11 +11,11 @@ const { exact } = tolerances;
 /** `in.masks`, [N, H, W] of 0 and 1. */
 function packedMasks(golden: Golden): PackedMasks {
   const [count, height, width] = golden.shape('in.masks');
-  return packMasks(golden.data('in.masks'), count, width, height);
+  return packMasks(golden.bytes('in.masks'), count, width, height);
 }
 
 async function checkMasks(device: Device, golden: Golden): Promise<Comparison[]> {
-  const bytes = golden.data('in.masks') as Uint8Array;
+  const bytes = golden.bytes('in.masks');
   const [count, height, width] = golden.shape('in.masks');
   const comparisons: Comparison[] = [];
   if (golden.has('out.iou_map')) {

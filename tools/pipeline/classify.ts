@@ -1,0 +1,120 @@
+/** Stage 1: a classifier from scratch, on image labels. */
+import { type Device, functional as F, Generator, Tape, type Tensor } from '@cim/runtime';
+import { Classifier } from '@cim/model/classify/classifier';
+import { classificationMap } from '@cim/model/evaluate/classification';
+import { Solver } from '@cim/model/solver/solver';
+import { type HostImage, IMAGE_MEAN, IMAGE_STD } from '@cim/model/train/sample';
+import { trainClassifier } from '@cim/model/train/train-classifier';
+import type { DatasetImage, LabelledImage } from '../datasets/dataset.ts';
+import type { DecodeSize } from '../images/decode.ts';
+import { loadWeights, readCheckpoint, saveCheckpoint } from './checkpoint.ts';
+import { forEach, type RunContext } from './context.ts';
+import { resumeTraining } from './resume.ts';
+import type { CurvePoint } from './summary.ts';
+import { TrainingLog } from './training-log.ts';
+import { insideSize, WorkingImages } from './working-images.ts';
+
+/** Images looked at to find the size most of them have. */
+const SIZE_SAMPLE = 64;
+
+/** The labels of an image as the network takes them, [C] of 0 and 1. */
+export function labelVector({ labels }: Pick<LabelledImage, 'labels'>, classes: number): Float32Array {
+  const vector = new Float32Array(classes);
+  for (const label of labels) vector[label] = 1;
+  return vector;
+}
+
+/** The most frequent working size: a batch needs one size, so the classifier sees every image stretched to it. */
+export async function canvasSize(context: RunContext): Promise<DecodeSize> {
+  const { train, recipe } = context;
+  const images = new WorkingImages(context, insideSize(recipe.workingSize));
+  const counts = new Map<string, { count: number; width: number; height: number }>();
+  const stride = Math.max(1, Math.floor(train.images.length / SIZE_SAMPLE));
+  for (let i = 0; i < train.images.length; i += stride) {
+    const image = await images.load(train.images[i]);
+    if (!image) continue;
+    const { width, height } = image;
+    const key = `${width}×${height}`;
+    counts.set(key, { count: (counts.get(key)?.count ?? 0) + 1, width, height });
+  }
+  const [most] = [...counts.values()].sort((a, b) => b.count - a.count);
+  return { width: most?.width ?? recipe.workingSize, height: most?.height ?? recipe.workingSize, fit: 'fill' };
+}
+
+/** Trains the classifier, going on where a checkpoint stands. Returns the whole curve. */
+export async function trainClassifierStage(context: RunContext, canvas: DecodeSize): Promise<readonly CurvePoint[]> {
+  const { device, folder, recipe, classes, train, report } = context;
+  const { training, solver: solverConfig } = recipe.classifier;
+  const generator = new Generator(recipe.seed);
+  const classifier = createClassifier(context, generator);
+  const solver = new Solver(device, classifier.parameters, solverConfig);
+  const start = await resumeTraining(folder.classifier, 'classifier', context, classifier.parameters, solver, generator);
+  const images = new WorkingImages(context, canvas);
+  const source = {
+    count: train.images.length,
+    load: async (index: number) => {
+      const image = await images.load(train.images[index]);
+      return image && { image, labels: labelVector(train.images[index], classes.length) };
+    },
+  };
+  const log = new TrainingLog(folder.log('classifier'), start);
+  const bar = report.progress('Classifier', training.steps - start);
+  const savesAt = (step: number): boolean => (step + 1) % recipe.checkpointEvery === 0 || step + 1 === training.steps;
+  try {
+    await trainClassifier(device, classifier, solver, source, generator, {
+      ...training,
+      start,
+      savesAt,
+      onStep: async (point) => {
+        log.add(point);
+        bar.advance(1, `loss ${point.losses.total.toFixed(3)}`);
+        if (!savesAt(point.step)) return;
+        const info = { kind: 'classifier', step: point.step + 1, recipe, classes } as const;
+        await saveCheckpoint(folder.classifier, info, classifier.parameters, solver, generator);
+      },
+    });
+  } finally {
+    bar.stop();
+    await log.close();
+    solver.dispose();
+    classifier.parameters.dispose();
+  }
+  return log.points;
+}
+
+const createClassifier = ({ device, recipe, classes }: RunContext, generator: Generator): Classifier =>
+  new Classifier(
+    device,
+    { classes: classes.length, backbone: recipe.backbone, sharpness: recipe.classifier.sharpness },
+    generator,
+  );
+
+/** The trained classifier of a run. */
+export async function loadClassifier(context: RunContext): Promise<Classifier> {
+  const classifier = createClassifier(context, new Generator(0));
+  loadWeights(await readCheckpoint(context.folder.classifier, 'classifier'), classifier.parameters);
+  return classifier;
+}
+
+/** An image as inference takes it, [1, 3, H, W]. */
+export const inputOf = (device: Device, { rgb, width, height }: HostImage): Tensor =>
+  F.prepareImage(device, rgb, { width, height, targetSize: Math.max(width, height), flip: false, mean: IMAGE_MEAN, std: IMAGE_STD });
+
+/** Mean AP of image classification, in percent. */
+export async function evaluateClassifier(context: RunContext, canvas: DecodeSize, images: readonly DatasetImage[]): Promise<number> {
+  const { device, classes } = context;
+  const classifier = await loadClassifier(context);
+  const working = new WorkingImages(context, canvas);
+  const scores: number[] = [];
+  const labels: number[] = [];
+  await forEach(context, 'Classify', images, async (entry) => {
+    const image = await working.load(entry);
+    if (!image) return;
+    const result = device.scope(() => classifier.scores(new Tape(device, { recording: false }), inputOf(device, image)));
+    scores.push(...(await result.read()));
+    labels.push(...labelVector(entry, classes.length));
+    result.dispose();
+  });
+  classifier.parameters.dispose();
+  return 100 * classificationMap(Float32Array.from(scores), Uint8Array.from(labels), classes.length).meanAp;
+}

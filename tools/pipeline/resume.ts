@@ -1,0 +1,36 @@
+import { existsSync } from 'node:fs';
+import type { Generator } from '@cim/runtime';
+import type { ParameterStore } from '@cim/model/nn/parameters';
+import type { Solver } from '@cim/model/solver/solver';
+import { CheckpointError } from '../errors.ts';
+import { type CheckpointKind, loadWeights, readCheckpoint } from './checkpoint.ts';
+import type { RunContext } from './context.ts';
+
+/**
+ * Brings model, solver and generator to the state of a checkpoint, if there is one, and returns the number of steps it
+ * has done; 0 without one.
+ * @throws CheckpointError when it was made with another recipe or other classes.
+ */
+export async function resumeTraining(
+  path: string,
+  kind: CheckpointKind,
+  { recipe, classes }: Pick<RunContext, 'recipe' | 'classes'>,
+  parameters: ParameterStore,
+  solver: Solver,
+  generator: Generator,
+): Promise<number> {
+  if (!existsSync(path)) return 0;
+  const checkpoint = await readCheckpoint(path, kind);
+  const remedy = 'Choose another --out folder, or delete the checkpoint to start anew.';
+  if (JSON.stringify(checkpoint.recipe) !== JSON.stringify(recipe)) {
+    throw new CheckpointError(`${path} was trained with another recipe (${checkpoint.recipe.name}).`, remedy);
+  }
+  if (JSON.stringify(checkpoint.classes) !== JSON.stringify(classes)) {
+    const names = checkpoint.classes.map(({ name }) => name).join(', ');
+    throw new CheckpointError(`${path} was trained for other classes: ${names}.`, remedy);
+  }
+  loadWeights(checkpoint, parameters);
+  solver.restore(checkpoint.solver, checkpoint.lr);
+  generator.state = checkpoint.generator;
+  return checkpoint.step;
+}

@@ -1,0 +1,100 @@
+/** Stage 3: the network, on image labels and the clusters of stage 2. */
+import { Generator } from '@cim/runtime';
+import { Cim } from '@cim/model/cim';
+import { Solver } from '@cim/model/solver/solver';
+import type { HostProposals, HostSample } from '@cim/model/train/sample';
+import { trainCim } from '@cim/model/train/train-cim';
+import type { LabelledImage } from '../datasets/dataset.ts';
+import { readClusters } from './assign.ts';
+import { loadWeights, readCheckpoint, saveCheckpoint } from './checkpoint.ts';
+import { labelVector } from './classify.ts';
+import type { RunContext } from './context.ts';
+import type { ProposalFiles } from './propose.ts';
+import { networkProposals } from './regions.ts';
+import { resumeTraining } from './resume.ts';
+import type { CurvePoint } from './summary.ts';
+import { TrainingLog } from './training-log.ts';
+import { insideSize, WorkingImages } from './working-images.ts';
+
+/** Bytes of prepared proposals that stay in memory. */
+const PROPOSAL_CACHE = 2 ** 30;
+
+const createCim = ({ device, recipe, classes }: RunContext, generator: Generator): Cim =>
+  new Cim(device, { ...recipe.cim, classes: classes.length, backbone: recipe.backbone }, generator);
+
+/** Trains the network from the classifier's backbone, going on where a checkpoint stands. Returns the whole curve. */
+export async function trainCimStage(context: RunContext, proposals: ProposalFiles): Promise<readonly CurvePoint[]> {
+  const { device, folder, recipe, classes, report } = context;
+  const generator = new Generator(recipe.seed);
+  const cim = createCim(context, generator);
+  const classifier = await readCheckpoint(folder.classifier, 'classifier');
+  cim.parameters.load(classifier.model, { strict: false });
+  const solver = new Solver(device, cim.parameters, recipe.solver);
+  const start = await resumeTraining(folder.cim, 'cim', context, cim.parameters, solver, generator);
+  const { steps } = recipe.training;
+  const log = new TrainingLog(folder.log('cim'), start);
+  const bar = report.progress('Train', steps - start);
+  const savesAt = (step: number): boolean => (step + 1) % recipe.checkpointEvery === 0 || step + 1 === steps;
+  try {
+    await trainCim(device, cim, solver, await sampleSource(context, proposals), generator, {
+      ...recipe.training,
+      start,
+      savesAt,
+      onStep: async (point) => {
+        log.add(point);
+        bar.advance(1, `loss ${point.losses.total.toFixed(3)}`);
+        if (!savesAt(point.step)) return;
+        const info = { kind: 'cim', step: point.step + 1, recipe, classes } as const;
+        await saveCheckpoint(folder.cim, info, cim.parameters, solver, generator);
+      },
+    });
+  } finally {
+    bar.stop();
+    await log.close();
+    solver.dispose();
+    cim.parameters.dispose();
+  }
+  return log.points;
+}
+
+/** Samples of the training split. An image without proposals is reported once and skipped. */
+async function sampleSource(context: RunContext, proposals: ProposalFiles) {
+  const { train, classes, folder, recipe, report } = context;
+  const images = new WorkingImages(context, insideSize(recipe.workingSize));
+  const clusters = await readClusters(folder.labels);
+  const prepared = new Map<number, HostProposals>();
+  const without = new Set<number>();
+  let bytes = 0;
+  const regionsOf = async (entry: LabelledImage): Promise<HostProposals | null> => {
+    const cached = prepared.get(entry.id);
+    if (cached) return cached;
+    const found = await proposals.load(entry);
+    if (!found || found.count === 0) {
+      if (!without.has(entry.id)) report.warn(`${entry.fileName} has no proposals: it is left out.`);
+      without.add(entry.id);
+      return null;
+    }
+    const regions = networkProposals(found);
+    bytes += regions.masks.words.byteLength + regions.regionMasks.byteLength;
+    if (bytes <= PROPOSAL_CACHE) prepared.set(entry.id, regions);
+    return regions;
+  };
+  return {
+    count: train.images.length,
+    load: async (index: number): Promise<HostSample | null> => {
+      const entry = train.images[index];
+      const image = await images.load(entry);
+      const regions = image && (await regionsOf(entry));
+      const assigned = clusters.get(entry.id);
+      if (!image || !regions || !assigned) return null;
+      return { image, proposals: regions, labels: labelVector(entry, classes.length), clusters: assigned };
+    },
+  };
+}
+
+/** The trained network of a run. */
+export async function loadCim(context: RunContext): Promise<Cim> {
+  const cim = createCim(context, new Generator(0));
+  loadWeights(await readCheckpoint(context.folder.cim, 'cim'), cim.parameters);
+  return cim;
+}
