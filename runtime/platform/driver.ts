@@ -7,12 +7,22 @@ export type DriverChoice = (typeof DRIVER_CHOICES)[number];
 
 export const isDriverChoice = (name: string): name is DriverChoice => (DRIVER_CHOICES as readonly string[]).includes(name);
 
+/** A Vulkan driver on disk: its manifest for the loader, and the libraries to map before, in order. */
+export interface SoftwareDriver {
+  readonly manifest: string;
+  readonly libraries: readonly string[];
+  /** Empty where nobody needs it. */
+  readonly version: string;
+}
+
 /** An adapter that no device has been requested from. */
 export interface FoundAdapter {
   readonly adapter: GPUAdapter;
   readonly driver: DriverName;
   /** Why this driver, and why none before it in the order of preference. */
   readonly reason: string;
+  /** The driver, where it is one of ours and not the machine's. */
+  readonly software?: SoftwareDriver;
 }
 
 /** Which driver stands behind an adapter. `software` is one we do not know by name, as Windows' WARP. */

@@ -1,9 +1,9 @@
 import { create, globals } from 'webgpu';
 import { GpuUnavailableError, ReportedError } from '../errors.ts';
-import { type DriverChoice, type DriverName, driverOf, type FoundAdapter } from './driver.ts';
+import { type DriverChoice, type DriverName, driverOf, type FoundAdapter, type SoftwareDriver } from './driver.ts';
 import { hasVulkanLoader, mapLibrary, withDriverManifest } from './software/libraries.ts';
 import { cachedLavapipe, fetchLavapipe } from './software/lavapipe.ts';
-import { type SoftwareDriver, swiftshader } from './software/swiftshader.ts';
+import { swiftshader } from './software/swiftshader.ts';
 
 const DOCTOR = 'Run `npm run -s cim -- doctor`: it says what is missing and how to get it.';
 
@@ -54,10 +54,11 @@ const freshLavapipe: Attempt = async () => open('lavapipe', await fetchLavapipe(
 
 const packagedSwiftshader: Attempt = async () => open('swiftshader', swiftshader());
 
-async function open(name: DriverName, driver: SoftwareDriver): Promise<FoundAdapter> {
-  const adapter = await requestAdapter(driver);
-  if (!adapter) throw new GpuUnavailableError(`no adapter in ${driver.manifest}`);
-  return { adapter, driver: name, reason: name === 'lavapipe' ? `Mesa ${driver.version}, downloaded` : 'out of the package @sparticuz/chromium' };
+async function open(driver: DriverName, software: SoftwareDriver): Promise<FoundAdapter> {
+  const adapter = await requestAdapter(software);
+  if (!adapter) throw new GpuUnavailableError(`no adapter in ${software.manifest}`);
+  const reason = driver === 'lavapipe' ? `Mesa ${software.version}, downloaded` : 'out of the package @sparticuz/chromium';
+  return { adapter, driver, reason, software };
 }
 
 const ATTEMPTS: Record<DriverChoice, readonly Attempt[]> = {

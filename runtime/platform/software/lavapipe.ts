@@ -11,10 +11,10 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { GpuUnavailableError } from '../../errors.ts';
+import type { SoftwareDriver } from '../driver.ts';
 import { cacheFolder } from './cache.ts';
 import { neededLibraries } from './elf.ts';
 import { RTLD_NODELETE } from './libraries.ts';
-import type { SoftwareDriver } from './swiftshader.ts';
 
 const PACKAGE = 'mesa-vulkan-drivers';
 const DRIVER = 'libvulkan_lvp.so';

@@ -3,14 +3,8 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { brotliDecompressSync } from 'node:zlib';
 import { GpuUnavailableError } from '../../errors.ts';
+import type { SoftwareDriver } from '../driver.ts';
 import { cacheFolder } from './cache.ts';
-
-/** A Vulkan driver on disk: its manifest for the loader, and the libraries to map before, in order. */
-export interface SoftwareDriver {
-  readonly manifest: string;
-  readonly libraries: readonly string[];
-  readonly version: string;
-}
 
 const LOADER = 'libvulkan.so.1';
 const MANIFEST = 'vk_swiftshader_icd.json';

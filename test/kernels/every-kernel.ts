@@ -1,0 +1,143 @@
+/**
+ * Every kernel that the package exports, once for each set of constants, at odd sizes: what all compilers must accept.
+ * A kernel or plan missing here is a type error.
+ */
+import * as kernels from '@cim/kernels';
+import type { ConvShape, Kernel, MaskFuseShape, Plan, RoIAlignShape } from '@cim/kernels';
+
+type Exports = typeof kernels;
+// biome-ignore lint/suspicious/noExplicitAny: matches kernels of whatever bindings and parameters
+type Describes = (...parameters: any[]) => Kernel<any> | Plan;
+type KernelFunction = Exclude<
+  { [Name in keyof Exports]: Exports[Name] extends Describes ? Name : never }[keyof Exports],
+  'defineKernel'
+>;
+
+const both = [false, true];
+/** Every combination of the flags: [[false, false], [false, true], …]. */
+const flags = (count: number): boolean[][] =>
+  Array.from({ length: 2 ** count }, (_, bits) => Array.from({ length: count }, (_, i) => ((bits >> i) & 1) === 1));
+
+/** 0 is without subgroups; 4 SwiftShader, 8 lavapipe, 32 most GPUs. */
+const SUBGROUPS = [0, 4, 8, 32];
+
+const n = 77;
+const conv: ConvShape = { n: 2, ci: 5, h: 11, w: 13, co: 7, kh: 3, kw: 3, stride: 2, padding: 1, dilation: 1 };
+/** Large enough, and of all the kinds, that every variant a plan can choose appears. */
+const convs: ConvShape[] = [
+  conv,
+  { ...conv, n: 1, ci: 64, co: 64, h: 48, w: 64, stride: 1 },
+  { ...conv, n: 1, ci: 64, co: 64, h: 48, w: 64, stride: 1, kh: 1, kw: 1, padding: 0 },
+  { ...conv, n: 1, ci: 3, co: 64, h: 96, w: 128 },
+];
+const gemm = { m: 33, n: 17, k: 65 };
+const norm = { batch: 2, channels: 5, plane: 77 };
+const pool = { planes: 6, height: 11, width: 13, outHeight: 5, outWidth: 6 };
+const window = { kernel: 3, stride: 2, padding: 1 };
+const roi: RoIAlignShape = {
+  rois: 3, batch: 2, channels: 5, height: 11, width: 13, outputSize: 7, spatialScale: 1 / 8, samplingRatio: 0,
+};
+const fuse: MaskFuseShape = { rois: 3, channels: 5, bins: 49 };
+const maps = { maps: 3, height: 11, width: 13, window: 3 };
+const image = { width: 31, height: 23 };
+const slic = { ...image, columns: 5, rows: 4 };
+const bag = { n, columns: 21 };
+const clsIou = { n, columns: 21, iouColumns: 21, bagUsesIou: true, lambda: 3 };
+
+const KERNELS: Record<KernelFunction, readonly (Kernel<never> | Plan)[]> = {
+  // elementwise
+  fill: [kernels.fill({ n, value: 1 })],
+  axpy: [kernels.axpy({ n, a: 2 })],
+  add: both.map((relu) => kernels.add({ n, relu })),
+  multiply: [kernels.multiply({ n })],
+  multiplyBackward: [kernels.multiplyBackward({ n, accumulate: true })],
+  activation: (['relu', 'sigmoid'] as const).map((kind) => kernels.activation({ n, kind })),
+  activationBackward: (['relu', 'sigmoid'] as const).map((kind) => kernels.activationBackward({ n, kind, accumulate: true })),
+  smoothL1: [kernels.smoothL1({ n })],
+  smoothL1Backward: [kernels.smoothL1Backward({ n, sign: -1, accumulate: true })],
+  // conv
+  convForwardDirect: [kernels.convForwardDirect(conv, { bias: true, relu: true })],
+  convInputGradientDirect: [kernels.convInputGradientDirect(conv, true)],
+  convWeightGradientDirect: [kernels.convWeightGradientDirect(conv, { rows: 2, accumulate: true })],
+  planConvForward: SUBGROUPS.flatMap((size) => convs.map((shape) => kernels.planConvForward(shape, { bias: true, relu: true }, size))),
+  planConvInputGradient: SUBGROUPS.flatMap((size) => convs.map((shape) => kernels.planConvInputGradient(shape, true, size))),
+  planConvWeightGradient: SUBGROUPS.flatMap((size) => convs.map((shape) => kernels.planConvWeightGradient(shape, true, size))),
+  // gemm
+  gemmTiled: flags(2).map(([transposeA, transposeB]) => kernels.gemmTiled({ ...gemm, transposeA, transposeB }, { bias: true })),
+  sumPartials: [kernels.sumPartials({ n, parts: 3 })],
+  channelSum: [kernels.channelSum({ outer: 2, channels: 5, inner: 77, accumulate: true })],
+  planGemm: SUBGROUPS.flatMap((size) =>
+    flags(2).map(([transposeA, transposeB]) => kernels.planGemm({ ...gemm, transposeA, transposeB }, {}, size)),
+  ),
+  // mask
+  packMasks: [kernels.packMasks({ n: 3, pixels: n })],
+  pairwiseOverlap: [kernels.pairwiseOverlap({ n: 5, words: 3 })],
+  pairwiseIntersection: [kernels.pairwiseIntersection({ a: 5, b: 3, words: 3 })],
+  // normalise
+  batchNormStatistics: [kernels.batchNormStatistics({ ...norm, momentum: 0.1 })],
+  batchNorm: flags(2).map(([residual, relu]) => kernels.batchNorm({ ...norm, eps: 1e-5, residual, relu })),
+  batchNormReduce: flags(2).map(([relu, training]) =>
+    kernels.batchNormReduce({ ...norm, eps: 1e-5, relu, training, accumulateWeight: true, accumulateBias: true }),
+  ),
+  batchNormBackward: flags(3).map(([relu, training, residual]) =>
+    kernels.batchNormBackward({
+      ...norm, eps: 1e-5, relu, training, accumulate: true, residual: residual ? { accumulate: true } : undefined,
+    }),
+  ),
+  // reduce
+  sum: both.map((square) => kernels.sum({ n, square })),
+  minimum: [kernels.minimum({ n })],
+  // softmax
+  softmax: ([0, 1] as const).map((dim) => kernels.softmax({ rows: 7, columns: 11, dim })),
+  softmaxBackward: ([0, 1] as const).map((dim) => kernels.softmaxBackward({ rows: 7, columns: 11, dim, accumulate: true })),
+  // loss
+  clsIouLoss: [kernels.clsIouLoss(clsIou)],
+  clsIouLossBackward: [
+    kernels.clsIouLossBackward({ ...clsIou, weights: { cls: 1, iou: 1, bag: 1 }, accumulateCls: true, accumulateIou: true }),
+  ],
+  logSumExpPool: [kernels.logSumExpPool({ planes: 3, area: n, sharpness: 4 })],
+  logSumExpPoolBackward: [kernels.logSumExpPoolBackward({ planes: 3, area: n, sharpness: 4, accumulate: true })],
+  lossWeightBagLoss: [kernels.lossWeightBagLoss(bag)],
+  lossWeightBagLossBackward: [kernels.lossWeightBagLossBackward({ ...bag, weight: 1, accumulate: true })],
+  milBagLoss: [kernels.milBagLoss({ ...bag, classes: 20 })],
+  milBagLossBackward: [kernels.milBagLossBackward({ ...bag, weight: 1, accumulateCls: true, accumulateDet: true })],
+  multiLabelSoftMarginLoss: [kernels.multiLabelSoftMarginLoss({ n })],
+  multiLabelSoftMarginLossBackward: [kernels.multiLabelSoftMarginLossBackward({ n, weight: 1, accumulate: true })],
+  pclLoss: [kernels.pclLoss(bag)],
+  pclLossBackward: [kernels.pclLossBackward({ ...bag, weight: 1, accumulate: true })],
+  // roi
+  roiWeights: [kernels.roiWeights(roi)],
+  roiAlign: both.map((mask) => kernels.roiAlign({ ...roi, mask })),
+  roiAlignBackward: [kernels.roiAlignBackward({ ...roi, accumulate: true })],
+  maskFuse: [kernels.maskFuse(fuse)],
+  maskFuseBackward: [kernels.maskFuseBackward({ ...fuse, accumulate: true })],
+  // peak
+  peakStimulation: (['median', 'mean', 'max', 0.5, null] as const).map((filter) => kernels.peakStimulation({ ...maps, filter })),
+  peakStimulationBackward: [kernels.peakStimulationBackward({ maps: 3, pixels: n, accumulate: true })],
+  shiftByMinimum: [kernels.shiftByMinimum({ n })],
+  excite: [kernels.excite({ n })],
+  // pool
+  maxPool2d: [kernels.maxPool2d({ ...pool, ...window })],
+  maxPool2dBackward: [kernels.maxPool2dBackward({ ...pool, ...window, accumulate: true })],
+  adaptiveAvgPool2d: [kernels.adaptiveAvgPool2d(pool)],
+  adaptiveAvgPool2dBackward: [kernels.adaptiveAvgPool2dBackward({ ...pool, accumulate: true })],
+  // proposal
+  proposalLab: [kernels.proposalLab(image)],
+  proposalBlur: (['x', 'y'] as const).map((axis) => kernels.proposalBlur({ ...image, axis })),
+  proposalEdges: [kernels.proposalEdges(image)],
+  slicIteration: both.map((initial) => kernels.slicIteration({ ...slic, compactness: 10, initial })),
+};
+
+/** All of them, each text once. */
+export function everyKernel(): Kernel[] {
+  const unique = new Map<string, Kernel>();
+  for (const described of Object.values(KERNELS).flat()) {
+    const list = 'steps' in described ? described.steps.map((step) => step.kernel) : [described as Kernel];
+    for (const kernel of list) unique.set(kernel.key, kernel);
+  }
+  return [...unique.values()];
+}
+
+/** Written for the portable limits: no optional feature, no more than every adapter has. */
+export const isBase = ({ requires: { features = [], invocations = 0, workgroupBytes = 0 } }: Kernel): boolean =>
+  features.length === 0 && invocations <= 256 && workgroupBytes <= 16384;
