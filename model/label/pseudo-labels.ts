@@ -12,7 +12,7 @@ export interface LabelledImage extends CocoImage {
   readonly classes: ReadonlySet<number>;
   readonly detections: readonly Detection[];
   /** Masks of all proposals, by index, in the image's size. */
-  readonly masks: readonly Rle[];
+  readonly masks: readonly (Rle | UncompressedRle)[];
 }
 
 export interface PseudoLabelAnnotation extends CocoAnnotation {

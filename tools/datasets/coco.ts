@@ -1,6 +1,6 @@
 /** The COCO detection format: one JSON file of images, categories and annotations. */
-import { readFile } from 'node:fs/promises';
-import { DataError, reasonOf } from '../errors.ts';
+import { DataError } from '../errors.ts';
+import { parseJson, readText } from '../formats/json.ts';
 import type { ObjectAnnotation, DatasetClass } from './dataset.ts';
 import type { ImageList, ListedImage } from './locate.ts';
 
@@ -15,13 +15,7 @@ const FORMAT_REMEDY =
  * @throws DataError that quotes the file, and the entry and id at fault.
  */
 export async function readCoco(file: string): Promise<ImageList> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    throw new DataError(`Cannot read ${file}: ${reasonOf(error)}.`, 'Check the path.', { cause: error });
-  }
-  return parseCoco(text, file);
+  return parseCoco(await readText(file), file);
 }
 
 /** `readCoco` of a text; `file` is named in errors. */
@@ -29,7 +23,7 @@ export function parseCoco(text: string, file: string): ImageList {
   const fail = (problem: string, remedy = FORMAT_REMEDY): never => {
     throw new DataError(`${file} is not a valid COCO file: ${problem}.`, remedy);
   };
-  const root = parseJson(text, file);
+  const root = parseJson(text, file, FORMAT_REMEDY);
   if (!isRecord(root)) return fail('it holds no object');
   const list = (key: string): Record<string, unknown>[] => {
     const value = root[key];
@@ -96,14 +90,6 @@ function countsAsLabel({ ignore, area, bbox }: ObjectAnnotation, { width, height
     return clip(start + Math.max(0, length - 1)) > clip(start);
   };
   return spans(x, w, width) && spans(y, h, height);
-}
-
-function parseJson(text: string, file: string): unknown {
-  try {
-    return JSON.parse(text.replace(/^\uFEFF/, ''));
-  } catch (error) {
-    throw new DataError(`${file} is not JSON: ${reasonOf(error)}.`, FORMAT_REMEDY, { cause: error });
-  }
 }
 
 const isRecord = (value: unknown): value is Record<string, unknown> =>

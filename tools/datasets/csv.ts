@@ -1,7 +1,7 @@
 /** A list of images with their labels: a CSV file of two columns. */
 import { parse } from 'csv-parse/sync';
-import { readFile } from 'node:fs/promises';
 import { DataError, reasonOf } from '../errors.ts';
+import { readText } from '../formats/json.ts';
 import type { DatasetClass } from './dataset.ts';
 import type { ImageList } from './locate.ts';
 
@@ -20,13 +20,7 @@ interface Row {
  * @throws DataError that quotes the file, the line and the value.
  */
 export async function readCsv(file: string, classes?: readonly DatasetClass[]): Promise<ImageList> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    throw new DataError(`Cannot read ${file}: ${reasonOf(error)}.`, 'Check the path.', { cause: error });
-  }
-  return parseCsv(text, file, classes);
+  return parseCsv(await readText(file), file, classes);
 }
 
 /** `readCsv` of a text; `file` is named in errors. */

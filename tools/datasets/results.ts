@@ -1,0 +1,51 @@
+/** COCO's result format: a list of detections. */
+import type { CocoResult } from '@cim/model/evaluate/coco-json';
+import { z } from 'zod';
+import { DataError } from '../errors.ts';
+import { describeIssue, parseJson, readText } from '../formats/json.ts';
+import { maskProblem, rleSchema } from './masks.ts';
+
+const FORMAT_REMEDY =
+  'A result file is a list of {image_id, category_id, score} with a "segmentation" {size: [height, width], counts}, ' +
+  'a "bbox" [x, y, width, height], or both.';
+const IMAGE_REMEDY = 'Use the annotations of the images that the results were made from.';
+
+const resultList = z.array(
+  z.object({
+    image_id: z.int(),
+    category_id: z.int(),
+    score: z.number(),
+    segmentation: rleSchema.optional(),
+    bbox: z.tuple([z.number(), z.number(), z.number(), z.number()]).optional(),
+  }),
+);
+
+/** The images that results may name. Sizes in pixels, where they are known. */
+type KnownImages = readonly { readonly id: number; readonly width?: number; readonly height?: number }[];
+
+/**
+ * Reads a result file (`.json` or `.json.gz`). Masks are whole and in the size of their image.
+ *
+ * @throws DataError that quotes the file, and the entry and value at fault.
+ */
+export async function readResults(file: string, images: KnownImages): Promise<CocoResult[]> {
+  return parseResults(await readText(file), file, images);
+}
+
+/** `readResults` of a text; `file` is named in errors. */
+export function parseResults(text: string, file: string, images: KnownImages): CocoResult[] {
+  const fail = (problem: string, remedy = FORMAT_REMEDY, cause?: unknown): never => {
+    throw new DataError(`${file} is not a valid COCO result file: ${problem}.`, remedy, { cause });
+  };
+  const value = parseJson(text, file, FORMAT_REMEDY);
+  const { error, data: results = [] } = resultList.safeParse(value);
+  if (error) fail(describeIssue(error, value, 'entry'), FORMAT_REMEDY, error);
+  const known = new Map(images.map((image) => [image.id, image]));
+  for (const [i, { image_id: id, segmentation }] of results.entries()) {
+    const image = known.get(id) ?? fail(`entry ${i} names image ${id}, which the annotations do not list`, IMAGE_REMEDY);
+    if (!segmentation) continue;
+    const problem = maskProblem(segmentation, image);
+    if (problem) fail(`entry ${i}: ${problem}`, IMAGE_REMEDY);
+  }
+  return results;
+}

@@ -1,0 +1,44 @@
+/** JSON files of any size, plain or compressed. */
+import { readFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { gunzip } from 'node:zlib';
+import type { z } from 'zod';
+import { DataError, reasonOf } from '../errors.ts';
+
+/**
+ * The text of a file; of one that ends in `.gz`, what it holds.
+ *
+ * @throws DataError when it is missing or a damaged archive.
+ */
+export async function readText(file: string): Promise<string> {
+  try {
+    const bytes = await readFile(file);
+    return (file.endsWith('.gz') ? await promisify(gunzip)(bytes) : bytes).toString('utf8');
+  } catch (error) {
+    throw new DataError(`Cannot read ${file}: ${reasonOf(error)}.`, 'Check the path.', { cause: error });
+  }
+}
+
+/**
+ * The value that a JSON text stands for. `file` is named in errors.
+ *
+ * @param remedy what the file should be.
+ * @throws DataError
+ */
+export function parseJson(text: string, file: string, remedy: string): unknown {
+  try {
+    return JSON.parse(text.replace(/^\uFEFF/, ''));
+  } catch (error) {
+    throw new DataError(`${file} is not JSON: ${reasonOf(error)}.`, remedy, { cause: error });
+  }
+}
+
+/** The first thing a schema found wrong with `value`, as the middle of a sentence: where, what stands there, and why not. */
+export function describeIssue({ issues }: z.ZodError, value: unknown, root: string): string {
+  const { path, message } = issues[0];
+  const found = path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown>)[key], value);
+  const text = JSON.stringify(found) ?? 'missing';
+  const shown = text.length > 80 ? `${text.slice(0, 80)} …` : text;
+  const place = path.length === 0 ? 'it' : [root, ...path.map(String)].join(' ');
+  return `${place} is ${shown} (${message})`;
+}
