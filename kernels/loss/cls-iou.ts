@@ -1,14 +1,14 @@
 /**
  * The losses of a refinement branch (cls_iou_loss, lib/modeling/heads.py) over N proposals and K = C+1 columns,
- * background first. With p = clamp(cls), q = clamp(iou), row labels l (−1 ignored), IoU labels t,
- * row weights w (times λ) and image labels y (background always positive):
+ * background first. With p = clamp(cls), q = clamp(iou), row labels l (−1 ignored), IoU labels t, row weights w
+ * (times λ) and image labels y (background always positive):
  *
  * - cls  −Σ_n w[n]·ln p[n, l[n]] / (rows with l ≥ 0)
  * - iou  Σ_n w[n]·½(q[n, l[n]] − t[n])² / (rows with l > 0): smooth L1, |q − t| being below 1
  * - bag  the loss of loss-weight-bag.ts on the scores s = p·q
  *
- * iou [N, 1] is class-agnostic: then s[n, 0] = p[n, 0]. Where nothing was mined (count = 0) the losses and gradients are 0.
- * CPU reference: loss.reference.ts.
+ * iou [N, 1] is class-agnostic: then s[n, 0] = p[n, 0]. Where nothing was mined (count = 0) the losses and gradients
+ * are 0. CPU reference: loss.reference.ts.
  */
 import { defineKernel, f32, type Kernel, linearGrid, linearIndex, read, u32, wgsl, write } from '../kernel.ts';
 import { lossWeightBag } from './loss-weight-bag.ts';
@@ -27,7 +27,10 @@ export interface ClsIouShape {
   readonly lambda: number;
 }
 
-/** Words of `state`: the three losses, their factors (1/rows, 1/foreground rows, 1; 0 if nothing was mined), the bag's rows and slopes. */
+/**
+ * Words of `state`: the three losses, their factors (1/rows, 1/foreground rows, 1; 0 if nothing was mined), the bag's
+ * rows and slopes.
+ */
 export const clsIouStateSize = (columns: number): number => BAG_SLOTS + 2 * columns;
 const BAG_SLOTS = 6;
 
@@ -107,7 +110,10 @@ fn main(@builtin(local_invocation_index) local: u32) {
   });
 }
 
-/** dcls, diou (+)= gradients of weights.cls·cls + weights.iou·iou + weights.bag·bag, from the `state` of {@link clsIouLoss}. */
+/**
+ * dcls, diou (+)= gradients of weights.cls·cls + weights.iou·iou + weights.bag·bag, from the `state` of
+ * {@link clsIouLoss}.
+ */
 export function clsIouLossBackward({
   weights,
   accumulateCls,

@@ -12,9 +12,9 @@ import { defineKernel, f32, type Kernel, linearGrid, linearIndex, read, u32, wgs
 import { clampScore, LOSS_WORKGROUP, workgroupSum } from './workgroup-sum.ts';
 
 /**
- * WGSL `lossWeightBag(local, slots)`: the loss. Leaves for column c in state[slots + 2c] the row r, in the next word the
- * derivative by s[r, c]. Reads `labels`, `pseudoLabels`, `lossWeights`, `u.n`, `u.columns`, `u.lambda` and the function
- * `score(row, column)` of the kernel. Call it in uniform control flow.
+ * WGSL `lossWeightBag(local, slots)`: the loss. Leaves for column c in state[slots + 2c] the row r, in the next word
+ * the derivative by s[r, c]. Reads `labels`, `pseudoLabels`, `lossWeights`, `u.n`, `u.columns`, `u.lambda` and the
+ * function `score(row, column)` of the kernel. Call it in uniform control flow.
  */
 export const lossWeightBag = `
 var<workgroup> bestScores: array<f32, ${LOSS_WORKGROUP}>;
@@ -62,7 +62,8 @@ fn lossWeightBag(local: u32, slots: u32) -> f32 {
       let weight = select(1.0, u.lambda * lossWeights[bestRow], positive);
       loss -= weight * log(likelihood);
       state[slots + 2u * column] = f32(bestRow);
-      state[slots + 2u * column + 1u] = select(weight, -weight, positive) * passes(best) / (likelihood * f32(u.columns));
+      let slope = select(weight, -weight, positive) / likelihood;
+      state[slots + 2u * column + 1u] = passes(best) * slope / f32(u.columns);
     }
     workgroupBarrier();
   }

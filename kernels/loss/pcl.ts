@@ -18,8 +18,8 @@ export interface PclShape {
 }
 
 /**
- * Words of `state`: the loss; per row its class column (−1: ignored), cluster number, first row of the cluster, next row of the
- * cluster (N: none); for every first row, K derivatives that all rows of its cluster share.
+ * Words of `state`: the loss; per row its class column (−1: ignored), cluster number, first row of the cluster, next
+ * row of the cluster (N: none); for every first row, K derivatives that all rows of its cluster share.
  */
 export const pclStateSize = ({ n, columns }: PclShape): number => 1 + 4 * n + n * columns;
 

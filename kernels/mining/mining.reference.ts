@@ -1,4 +1,7 @@
-/** Plain references of the mining kernels, step by step. Sums and products are rounded to f32 where a decision hangs on them. */
+/**
+ * Plain references of the mining kernels, step by step. Sums and products are rounded to f32 where a decision hangs
+ * on them.
+ */
 import type { MiningShape } from './mining.ts';
 
 export interface Scores extends MiningShape {

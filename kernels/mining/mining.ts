@@ -1,16 +1,17 @@
 /**
- * Mining of pseudo ground truths for a refinement branch (CIM_layer, lib/modeling/heads.py), in four dispatches without a
- * read-back. N proposals, C classes; maps [N, N]: `iou`, symmetric, and `containment`[i, j] = |i ∧ j| / |j|.
+ * Mining of pseudo ground truths for a refinement branch (CIM_layer, lib/modeling/heads.py), in four dispatches
+ * without a read-back. N proposals, C classes; maps [N, N]: `iou`, symmetric, and `containment`,
+ * [i, j] = |i ∧ j| / |j|.
  *
  * 1. `usableProposals`  drops proposals that contain almost all others
- * 2. `claimContainers`  per positive class: the best ⌈p·N⌉ proposals, thinned by mask NMS, are seeds; for each, the proposal
- *                       of the highest detection score among the usable ones that contain it is claimed
+ * 2. `claimContainers`  per positive class: the best ⌈p·N⌉ proposals, thinned by mask NMS, are seeds; for each, the
+ *                       proposal of the highest detection score among the usable ones that contain it is claimed
  *    `claimSeeds`       MIST instead claims the seeds themselves
  * 3. `selectPseudoTruths`  settles claims of several classes, lists the pseudo ground truths, samples among them
  * 4. `assignPseudoLabels`  labels every proposal by the nearest surviving pseudo ground truth
  *
- * The lowest index wins every tie. Scores: cls and det [N, columns], with the background column first if columns = C+1; det
- * may be class-agnostic, [N, 1]. CPU reference: mining.reference.ts.
+ * The lowest index wins every tie. Scores: cls and det [N, columns], with the background column first if there are
+ * C+1; det may be class-agnostic, [N, 1]. CPU reference: mining.reference.ts.
  */
 import { defineKernel, f32, type Kernel, linearGrid, linearIndex, read, u32, wgsl, write } from '../kernel.ts';
 import { philox } from '../random/philox.ts';
@@ -34,7 +35,10 @@ const scoreUniforms = ({ n, classes, clsColumns, detColumns }: MiningShape) => (
   detColumns: u32(detColumns),
 });
 
-/** WGSL `clsScore`, `detScore` and their product `jointScore` of a proposal for a class, 0 the first after the background. */
+/**
+ * WGSL `clsScore`, `detScore` and their product `jointScore` of a proposal for a class, 0 the first after the
+ * background.
+ */
 const scores = `
 fn clsScore(proposal: u32, class_: u32) -> f32 {
   return cls[proposal * u.clsColumns + class_ + u.clsColumns - u.classes];
@@ -52,20 +56,14 @@ export function usableProposals({ n, threshold }: { n: number; threshold: number
     bindings: { containment: read(), usable: write('u32') },
     // A count is below 0.9·N exactly when it is below its ceiling.
     uniforms: { n: u32(n), threshold: f32(threshold), limit: u32(Math.ceil(0.9 * n)) },
-    grid: [n, 1, 1],
+    grid: linearGrid(n, 64),
     flops: n * n,
     bytes: 4 * n * n,
-    source: () => wgsl`
-var<workgroup> contained: atomic<u32>;
-
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
-  let row = workgroup.x * u.n;
-  var own = 0u;
-  for (var j = local; j < u.n; j += 64u) { own += select(0u, 1u, containment[row + j] > u.threshold); }
-  atomicAdd(&contained, own);
-  workgroupBarrier();
-  if (local == 0u) { usable[workgroup.x] = select(0u, 1u, atomicLoad(&contained) < u.limit); }
+    source: () => wgsl`${linearIndex(64)}
+  if (i >= u.n) { return; }
+  var contained = 0u;
+  for (var j = 0u; j < u.n; j++) { contained += select(0u, 1u, containment[i * u.n + j] > u.threshold); }
+  usable[i] = select(0u, 1u, contained < u.limit);
 }`,
   });
 }
@@ -82,8 +80,8 @@ export const claimWorkSize = ({ n, classes, seeds }: Pick<ClaimShape, 'n' | 'cla
   classes * (n + 2 * seeds);
 
 /**
- * WGSL of one workgroup a class: fills `seedOrder`, best first, and `dropped` of the positive class `class_`, and clears its
- * claims. Expects `seedScore(proposal, class_)`.
+ * WGSL of one workgroup a class: fills `seedOrder`, best first, and `dropped` of the positive class `class_`, and
+ * clears its claims. Expects `seedScore(proposal, class_)`.
  */
 const seedsOfClass = `
   let class_ = workgroup.x;
@@ -174,7 +172,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   });
 }
 
-/** claimed [C, N] = 1 where a proposal is a seed by cls·det that survives NMS (MIST). Rows of absent classes are left as they are. */
+/**
+ * claimed [C, N] = 1 where a proposal is a seed by cls·det that survives NMS (MIST). Rows of absent classes are left
+ * as they are.
+ */
 export function claimSeeds(shape: ClaimShape): Kernel<'cls' | 'det' | 'labels' | 'iou' | 'work' | 'claimed'> {
   return defineKernel({
     name: 'mining.claimSeeds',
@@ -203,22 +204,24 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
 }
 
 /**
- * Where the draws of the anti-noise sampling come from. `given` holds, in the order of ascending classes, positions in the list of
- * pseudo ground truths ('draws') or uniforms ('uniforms'); 'philox' takes draw j from block counter + j.
+ * Where the draws of the anti-noise sampling come from. `given` holds, in the order of ascending classes, positions
+ * in the list of pseudo ground truths ('draws') or uniforms ('uniforms'); 'philox' takes draw j from
+ * block counter + j.
  */
 export type Sampling = 'none' | 'philox' | 'draws' | 'uniforms';
 
 /**
- * Words of `truths`: how many pseudo ground truths there are before sampling, their proposals, ascending, then whether each
- * survived.
+ * Words of `truths`: how many pseudo ground truths there are before sampling, their proposals, ascending, then
+ * whether each survived.
  */
 export const truthsSize = (n: number): number => 1 + 2 * n;
 
 /**
- * Settles the claims: classes ascending, a class takes a proposal when its cls·det is greater than that of the class that has
- * it. Writes seedLabels [N] (class + 1, or −1), seedWeights [N] (cls·det, or 0) and `truths` [{@link truthsSize}]. Sampling:
- * of the k pseudo ground truths of a class, k are drawn with replacement with probability w/Σw; those drawn survive. The
- * draw of a uniform v is the first whose cumulative weight, summed in f32 in index order, exceeds v·Σw.
+ * Settles the claims: classes ascending, a class takes a proposal when its cls·det is greater than that of the class
+ * that has it. Writes seedLabels [N] (class + 1, or −1), seedWeights [N] (cls·det, or 0) and `truths`
+ * [{@link truthsSize}]. Sampling: of the k pseudo ground truths of a class, k are drawn with replacement with probability
+ * w/Σw; those drawn survive. The draw of a uniform v is the first whose cumulative weight, summed in f32 in index
+ * order, exceeds v·Σw.
  */
 export function selectPseudoTruths({
   sampling,
@@ -349,9 +352,9 @@ export interface AssignShape {
 }
 
 /**
- * Labels every proposal by the surviving pseudo ground truth of the highest IoU: pseudoLabels [N] is −1 (ignored, IoU 0), 0
- * (background) or class + 1; lossWeights [N] is the score of that pseudo ground truth, for background too, and 0 where
- * ignored; pseudoIou [N] is 0 or 1.
+ * Labels every proposal by the surviving pseudo ground truth of the highest IoU: pseudoLabels [N] is −1 (ignored, IoU
+ * 0), 0 (background) or class + 1; lossWeights [N] is the score of that pseudo ground truth, for background too, and
+ * 0 where ignored; pseudoIou [N] is 0 or 1.
  */
 export function assignPseudoLabels({
   n,

@@ -1,6 +1,6 @@
 /**
- * Counter-based random numbers in WGSL, Philox 4×32-10 (Salmon et al., SC 2011): the numbers depend on (seed, counter, stream)
- * alone, equal to `philox` and `Generator` of the runtime package bit for bit.
+ * Counter-based random numbers in WGSL, Philox 4×32-10 (Salmon et al., SC 2011): the numbers depend on (seed,
+ * counter, stream) alone, equal to `philox` and `Generator` of the runtime package bit for bit.
  *
  * - `philox(seed, counter, stream) -> vec4u`: one block; counter = (low, high) words
  * - `uniform24(bits) -> f32`: in [0, 1), a multiple of 2^-24

@@ -24,9 +24,9 @@ export interface ClsIouOptions {
 }
 
 /**
- * The losses of a refinement branch against mined labels (cls_iou_loss, lib/modeling/heads.py; kernels/loss/cls-iou.ts has the
- * formulas). Returns [3]: classification, IoU and bag loss, unweighted. All are 0, and so are their gradients, where nothing
- * was mined.
+ * The losses of a refinement branch against mined labels (cls_iou_loss, lib/modeling/heads.py;
+ * kernels/loss/cls-iou.ts has the formulas). Returns [3]: classification, IoU and bag loss, unweighted. All are 0,
+ * and so are their gradients, where nothing was mined.
  */
 export function clsIouLoss(
   tape: Tape,

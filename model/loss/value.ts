@@ -1,8 +1,8 @@
 import type { Sink, Tape, Tensor } from '@cim/runtime';
 
 /**
- * Records a loss whose kernel left its `size` values at the start of `state`, followed by what `backward` reads, and returns the
- * values. `state` itself is given up after the backward pass.
+ * Records a loss whose kernel left its `size` values at the start of `state`, followed by what `backward` reads, and
+ * returns the values. `state` itself is given up after the backward pass.
  */
 export function lossValue(
   tape: Tape,

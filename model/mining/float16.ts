@@ -1,6 +1,7 @@
 /**
- * The nearest half-precision number, ties to even, of |x| < 65504. The original compares half-precision maps with thresholds
- * rounded likewise (0.85 → 0.85009765625), so entries that equal the threshold are neither above nor below it.
+ * The nearest half-precision number, ties to even, of |x| < 65504. The original compares half-precision maps with
+ * thresholds rounded likewise (0.85 → 0.85009765625), so entries that equal the threshold are neither above nor below
+ * it.
  */
 export function float16(x: number): number {
   const exponent = Math.max(Math.floor(Math.log2(Math.abs(x))), -14);

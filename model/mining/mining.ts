@@ -58,9 +58,9 @@ export interface MiningOptions {
 }
 
 /**
- * Finds pseudo ground truths among the proposals of an image from the scores of the branch before, and labels all proposals
- * by them (CIM_layer, lib/modeling/heads.py; the steps are described in kernels/mining/mining.ts). Runs on the GPU without a
- * read-back; no gradient flows through it.
+ * Finds pseudo ground truths among the proposals of an image from the scores of the branch before, and labels all
+ * proposals by them (CIM_layer, lib/modeling/heads.py; the steps are described in kernels/mining/mining.ts). Runs on
+ * the GPU without a read-back; no gradient flows through it.
  */
 export function minePseudoLabels(
   device: Device,

@@ -4,8 +4,8 @@ import type { Tape } from '../tape.ts';
 import type { Tensor } from '../tensor.ts';
 
 /**
- * Multi-label soft margin loss: the mean over logits and targets [B, C] (0 or 1) of the binary cross entropy of σ(logit).
- * `weight` is its factor in the differentiated total; the returned value [1] is without it.
+ * Multi-label soft margin loss: the mean over logits and targets [B, C] (0 or 1) of the binary cross entropy of
+ * σ(logit). `weight` is its factor in the differentiated total; the returned value [1] is without it.
  */
 export function multiLabelSoftMarginLoss(tape: Tape, logits: Tensor, targets: Tensor, weight = 1): Tensor {
   const { device } = tape;

@@ -171,7 +171,9 @@ for (const [n, columns, classes] of [[1, 2, 1], [33, 21, 20], [257, 20, 20], [5,
   });
 }
 
-/** Scores and a cluster matrix with ignored, background and foreground rows; cluster numbers need not be consecutive. */
+/**
+ * Scores and a cluster matrix with ignored, background and foreground rows; cluster numbers need not be consecutive.
+ */
 function pclCase(n: number, classes: number, seed: number) {
   const columns = classes + 1;
   const generator = new Generator(seed);
