@@ -6,7 +6,10 @@
  *     const pipeline = device.createComputePipeline({ layout: 'auto', compute: { module: device.createShaderModule({ code: k.wgsl }) } });
  *     // bind k.bindings in order at @binding(0…), k.uniformData() after them, then dispatchWorkgroups(...k.grid)
  */
-export { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
+import { wgsl as preprocess } from 'wgsl-preprocessor/wgsl-preprocessor.js';
+
+/** Tagged template: `#if ${condition} … #elif ${condition} … #else … #endif` choose text, other values are inserted. */
+export const wgsl: (strings: TemplateStringsArray, ...values: unknown[]) => string = preprocess;
 
 /** A typed 4-byte uniform. Shapes are uniforms, so one pipeline serves every size. */
 export interface Scalar {
