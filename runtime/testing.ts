@@ -11,7 +11,8 @@ export const testDevice = (): Promise<Device> => (shared ??= Device.open({ drive
 
 export function testDriver(): DriverChoice {
   const name = process.env.CIM_DRIVER ?? 'auto';
-  if (!isDriverChoice(name)) throw new RangeError(`$CIM_DRIVER is "${name}"; it must be one of ${DRIVER_CHOICES.join(', ')}.`);
+  if (!isDriverChoice(name))
+    throw new RangeError(`$CIM_DRIVER is "${name}"; it must be one of ${DRIVER_CHOICES.join(', ')}.`);
   return name;
 }
 
@@ -36,7 +37,8 @@ export function expectClose(
   { relative = 1e-4, scaled = 1e-5, absolute = 0 }: Tolerance = {},
   label = 'values',
 ): void {
-  if (actual.length !== expected.length) throw new Error(`${label}: ${actual.length} elements, expected ${expected.length}.`);
+  if (actual.length !== expected.length)
+    throw new Error(`${label}: ${actual.length} elements, expected ${expected.length}.`);
   let largest = 0;
   for (let i = 0; i < expected.length; i++) largest = Math.max(largest, Math.abs(expected[i]));
   let worst = -1;
@@ -51,7 +53,9 @@ export function expectClose(
     }
   }
   if (worst >= 0) {
-    throw new Error(`${label}: element ${worst} is ${actual[worst]}, expected ${expected[worst]} (over the tolerance by ${excess}; largest magnitude ${largest}).`);
+    throw new Error(
+      `${label}: element ${worst} is ${actual[worst]}, expected ${expected[worst]} (over the tolerance by ${excess}; largest magnitude ${largest}).`,
+    );
   }
 }
 
@@ -72,7 +76,9 @@ export async function runKernel<B extends string>(
     const dtype = element.includes('u32') ? 'u32' : element.includes('i32') ? 'i32' : 'f32';
     const given: ArrayLike<number> | number = buffers[name];
     const data =
-      typeof given === 'number' ? new Float32Array(given).fill(dtype === 'f32' ? POISON : 0x7eadbeef) : (given as ArrayLike<number>);
+      typeof given === 'number'
+        ? new Float32Array(given).fill(dtype === 'f32' ? POISON : 0x7eadbeef)
+        : (given as ArrayLike<number>);
     tensors[name] = device.tensor(data, [data.length], dtype);
   }
   device.run(kernel, tensors);

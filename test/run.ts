@@ -50,7 +50,9 @@ function runFile(file: string, driver: string): Promise<Outcome> {
       let failed = total - passed;
       if (failed === 0 && (code !== 0 || total + skipped === 0)) {
         failed = 1;
-        output += signal ? `\nThe process was ended by ${signal}.` : `\nThe process ended with code ${code} after ${total} tests.`;
+        output += signal
+          ? `\nThe process was ended by ${signal}.`
+          : `\nThe process ended with code ${code} after ${total} tests.`;
       }
       resolve({ file, passed, failed, skipped, seconds, output });
     });
@@ -65,7 +67,8 @@ function print({ file, passed, failed, skipped, seconds, output }: Outcome): voi
 
 /** Which driver the tests will find. */
 async function describeDriver(driver: string): Promise<string> {
-  if (!isDriverChoice(driver)) throw new RangeError(`--driver is "${driver}"; it must be one of ${DRIVER_CHOICES.join(', ')}.`);
+  if (!isDriverChoice(driver))
+    throw new RangeError(`--driver is "${driver}"; it must be one of ${DRIVER_CHOICES.join(', ')}.`);
   const device = await Device.open({ driver });
   await device.close();
   return `${device.adapter.driver}: ${device.adapter.description} (${device.adapter.reason})`;
@@ -93,7 +96,8 @@ async function main(): Promise<boolean> {
   };
   await Promise.all(Array.from({ length: JOBS }, worker));
 
-  const sum = (key: 'passed' | 'failed' | 'skipped'): number => outcomes.reduce((total, outcome) => total + outcome[key], 0);
+  const sum = (key: 'passed' | 'failed' | 'skipped'): number =>
+    outcomes.reduce((total, outcome) => total + outcome[key], 0);
   const broken = outcomes.filter(({ failed }) => failed > 0);
   if (broken.length > 0) console.log(`\nFailed: ${broken.map(({ file }) => file).join(', ')}`);
   console.log(`\n${sum('passed')} passed, ${sum('failed')} failed, ${sum('skipped')} skipped`);

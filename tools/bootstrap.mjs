@@ -35,14 +35,21 @@ function step(label, command, args, { shell = false } = {}) {
   const begin = performance.now();
   // Without a terminal pnpm must not ask whether it may replace node_modules.
   const env = { ...process.env, npm_config_confirm_modules_purge: 'false' };
-  const { status, signal, stdout, stderr, error } = spawnSync(command, args, { cwd: root, env, shell, encoding: 'utf8' });
+  const { status, signal, stdout, stderr, error } = spawnSync(command, args, {
+    cwd: root,
+    env,
+    shell,
+    encoding: 'utf8',
+  });
   const seconds = ((performance.now() - begin) / 1000).toFixed(1);
   if (status === 0) {
     process.stderr.write(`${seconds} s\n`);
     return stdout.trim();
   }
   process.stderr.write(`failed after ${seconds} s\n`);
-  const output = [error?.message, signal && `ended by ${signal}`, stdout?.trim(), stderr?.trim()].filter(Boolean).join('\n');
+  const output = [error?.message, signal && `ended by ${signal}`, stdout?.trim(), stderr?.trim()]
+    .filter(Boolean)
+    .join('\n');
   return fail(output, `The step was: ${[command, ...args].join(' ')}`);
 }
 
@@ -84,8 +91,14 @@ function installPackages() {
 
 /** Finds what can run kernels here, downloading lavapipe where it is the best there can be. Null when nothing can. */
 function findGpu() {
-  const found = JSON.parse(step('Looking for a GPU', process.execPath, ['--import', 'tsx', inRoot('tools/cli/find-gpu.ts')]));
-  console.error(found.driver ? `  ${found.driver}: ${found.description} (${found.reason})` : `  ${found.message}\n  ${found.remedy}`);
+  const found = JSON.parse(
+    step('Looking for a GPU', process.execPath, ['--import', 'tsx', inRoot('tools/cli/find-gpu.ts')]),
+  );
+  console.error(
+    found.driver
+      ? `  ${found.driver}: ${found.description} (${found.reason})`
+      : `  ${found.message}\n  ${found.remedy}`,
+  );
   return found.driver ? { driver: found.driver, folder: found.folder } : null;
 }
 
@@ -101,7 +114,9 @@ function setUp() {
 
 requireNode();
 const [name, ...args] = process.argv.slice(2);
-const job = Object.hasOwn(JOBS, name ?? '') ? JOBS[name] : fail(`Unknown job "${name ?? ''}".`, `It must be one of ${Object.keys(JOBS).join(', ')}.`);
+const job = Object.hasOwn(JOBS, name ?? '')
+  ? JOBS[name]
+  : fail(`Unknown job "${name ?? ''}".`, `It must be one of ${Object.keys(JOBS).join(', ')}.`);
 setUp();
 const { register } = await import('tsx/esm/api');
 register();

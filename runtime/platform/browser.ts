@@ -4,9 +4,11 @@ import { type DriverChoice, driverOf, type FoundAdapter } from './driver.ts';
 /** An adapter of `navigator.gpu`: a browser or Deno. The driver is theirs to choose, ours to check. */
 export async function findBrowserAdapter(choice: DriverChoice): Promise<FoundAdapter> {
   const gpu = globalThis.navigator?.gpu;
-  if (!gpu) throw new GpuUnavailableError('This browser has no WebGPU.', 'Use a current Chrome, Edge, Firefox or Safari.');
+  if (!gpu)
+    throw new GpuUnavailableError('This browser has no WebGPU.', 'Use a current Chrome, Edge, Firefox or Safari.');
   const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
-  if (!adapter) throw new GpuUnavailableError('This browser found no GPU adapter.', 'Look at chrome://gpu or about:support.');
+  if (!adapter)
+    throw new GpuUnavailableError('This browser found no GPU adapter.', 'Look at chrome://gpu or about:support.');
   const driver = driverOf(adapter.info);
   if (choice !== 'auto' && choice !== driver) {
     throw new GpuUnavailableError(

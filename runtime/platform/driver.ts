@@ -5,7 +5,8 @@ export type DriverName = 'hardware' | 'lavapipe' | 'swiftshader' | 'software';
 export const DRIVER_CHOICES = ['auto', 'hardware', 'lavapipe', 'swiftshader'] as const;
 export type DriverChoice = (typeof DRIVER_CHOICES)[number];
 
-export const isDriverChoice = (name: string): name is DriverChoice => (DRIVER_CHOICES as readonly string[]).includes(name);
+export const isDriverChoice = (name: string): name is DriverChoice =>
+  (DRIVER_CHOICES as readonly string[]).includes(name);
 
 /** A Vulkan driver on disk: its manifest for the loader, and the libraries to map before, in order. */
 export interface SoftwareDriver {

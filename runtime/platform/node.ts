@@ -1,8 +1,8 @@
 import { create, globals } from 'webgpu';
 import { GpuUnavailableError, ReportedError } from '../errors.ts';
 import { type DriverChoice, type DriverName, driverOf, type FoundAdapter, type SoftwareDriver } from './driver.ts';
-import { hasVulkanLoader, mapLibrary, withDriverManifest } from './software/libraries.ts';
 import { cachedLavapipe, fetchLavapipe } from './software/lavapipe.ts';
+import { hasVulkanLoader, mapLibrary, withDriverManifest } from './software/libraries.ts';
 import { swiftshader } from './software/swiftshader.ts';
 
 const DOCTOR = 'Run `npm run -s cim -- doctor`: it says what is missing and how to get it.';
@@ -38,7 +38,11 @@ const system =
       const adapter = await requestAdapter(undefined, fallback);
       const driver = adapter && driverOf(adapter.info);
       if (adapter && driver && accepted.includes(driver)) {
-        return { adapter, driver, reason: driver === 'hardware' ? 'found on this machine' : `${driver} is installed on this machine` };
+        return {
+          adapter,
+          driver,
+          reason: driver === 'hardware' ? 'found on this machine' : `${driver} is installed on this machine`,
+        };
       }
     }
     throw new GpuUnavailableError(`no ${wanted} on this machine`);
@@ -57,7 +61,8 @@ const packagedSwiftshader: Attempt = async () => open('swiftshader', swiftshader
 async function open(driver: DriverName, software: SoftwareDriver): Promise<FoundAdapter> {
   const adapter = await requestAdapter(software);
   if (!adapter) throw new GpuUnavailableError(`no adapter in ${software.manifest}`);
-  const reason = driver === 'lavapipe' ? `Mesa ${software.version}, downloaded` : 'out of the package @sparticuz/chromium';
+  const reason =
+    driver === 'lavapipe' ? `Mesa ${software.version}, downloaded` : 'out of the package @sparticuz/chromium';
   return { adapter, driver, reason, software };
 }
 

@@ -19,10 +19,17 @@ const kernels = everyKernel();
 test('every kernel in the sources is among those compiled', () => {
   const folder = path.dirname(createRequire(import.meta.url).resolve('@cim/kernels'));
   const compiled = new Set(kernels.map((kernel) => kernel.name));
-  const sources = (readdirSync(folder, { recursive: true }) as string[]).filter((file) => /\.ts$/.test(file) && !/node_modules|dist/.test(file));
-  const named = sources.flatMap((file) => [...readFileSync(path.join(folder, file), 'utf8').matchAll(/^ +name: '([^']+)',$/gm)].map((m) => m[1]));
+  const sources = (readdirSync(folder, { recursive: true }) as string[]).filter(
+    (file) => /\.ts$/.test(file) && !/node_modules|dist/.test(file),
+  );
+  const named = sources.flatMap((file) =>
+    [...readFileSync(path.join(folder, file), 'utf8').matchAll(/^ +name: '([^']+)',$/gm)].map((m) => m[1]),
+  );
   assert.ok(named.length > 50);
-  assert.equal(named.filter((name) => !compiled.has(name)), []);
+  assert.equal(
+    named.filter((name) => !compiled.has(name)),
+    [],
+  );
 });
 
 test('base variants keep the portable limits', () => {
@@ -40,7 +47,9 @@ test('Tint compiles the base variants on a device without features and with the 
 
 test('Tint compiles every variant where its features exist', async () => {
   const device = await validationDevice(['subgroups', 'shader-f16']);
-  const missing = kernels.flatMap(({ requires }) => requires.features ?? []).filter((feature) => !device.features.has(feature));
+  const missing = kernels
+    .flatMap(({ requires }) => requires.features ?? [])
+    .filter((feature) => !device.features.has(feature));
   assert.equal(missing, []);
   await new PipelineCache(device).compile(kernels);
   device.destroy();
@@ -53,7 +62,8 @@ const gpu = create(['backend=null']);
 async function validationDevice(requiredFeatures: GPUFeatureName[]): Promise<GPUDevice> {
   Object.assign(globalThis, globals);
   const adapter = (await gpu.requestAdapter())!;
-  const { maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupSizeX, maxComputeWorkgroupStorageSize } = adapter.limits;
+  const { maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupSizeX, maxComputeWorkgroupStorageSize } =
+    adapter.limits;
   const largest = { maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupSizeX, maxComputeWorkgroupStorageSize };
   return adapter.requestDevice({ requiredFeatures, requiredLimits: requiredFeatures.length > 0 ? largest : {} });
 }
@@ -62,9 +72,16 @@ test('naga compiles the base variants', async () => {
   const texts = kernels.filter(isBase).map(({ key, wgsl }) => ({ key, wgsl }));
   const deno = createRequire(import.meta.url).resolve('deno/bin.cjs');
   const script = fileURLToPath(new URL('naga.deno.js', import.meta.url));
-  const options = { input: JSON.stringify(texts), encoding: 'utf8', env: { ...process.env, ...(await softwareEnvironment()) } } as const;
+  const options = {
+    input: JSON.stringify(texts),
+    encoding: 'utf8',
+    env: { ...process.env, ...(await softwareEnvironment()) },
+  } as const;
   const { stdout, stderr } = spawnSync(process.execPath, [deno, 'run', '--no-config', '--no-lock', script], options);
-  const results = stdout.split('\n').filter(Boolean).map((line) => JSON.parse(line) as { key: string; error?: string });
+  const results = stdout
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as { key: string; error?: string });
   const failures = results.filter(({ error }) => error !== undefined).map(({ key, error }) => `${key}: ${error}`);
   assert.equal(failures, []);
   // naga ends the process on some constructs: the kernel after the last one reported is the one.

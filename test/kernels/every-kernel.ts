@@ -2,8 +2,9 @@
  * Every kernel that the package exports, once for each set of constants, at odd sizes: what all compilers must accept.
  * A kernel or plan missing here is a type error.
  */
-import * as kernels from '@cim/kernels';
+
 import type { ConvShape, Kernel, MaskFuseShape, Plan, RoIAlignShape } from '@cim/kernels';
+import * as kernels from '@cim/kernels';
 
 type Exports = typeof kernels;
 // biome-ignore lint/suspicious/noExplicitAny: matches kernels of whatever bindings and parameters
@@ -35,7 +36,14 @@ const norm = { batch: 2, channels: 5, plane: 77 };
 const pool = { planes: 6, height: 11, width: 13, outHeight: 5, outWidth: 6 };
 const window = { kernel: 3, stride: 2, padding: 1 };
 const roi: RoIAlignShape = {
-  rois: 3, batch: 2, channels: 5, height: 11, width: 13, outputSize: 7, spatialScale: 1 / 8, samplingRatio: 0,
+  rois: 3,
+  batch: 2,
+  channels: 5,
+  height: 11,
+  width: 13,
+  outputSize: 7,
+  spatialScale: 1 / 8,
+  samplingRatio: 0,
 };
 const fuse: MaskFuseShape = { rois: 3, channels: 5, bins: 49 };
 const maps = { maps: 3, height: 11, width: 13, window: 3 };
@@ -52,18 +60,28 @@ const KERNELS: Record<KernelFunction, readonly (Kernel<never> | Plan)[]> = {
   multiply: [kernels.multiply({ n })],
   multiplyBackward: [kernels.multiplyBackward({ n, accumulate: true })],
   activation: (['relu', 'sigmoid'] as const).map((kind) => kernels.activation({ n, kind })),
-  activationBackward: (['relu', 'sigmoid'] as const).map((kind) => kernels.activationBackward({ n, kind, accumulate: true })),
+  activationBackward: (['relu', 'sigmoid'] as const).map((kind) =>
+    kernels.activationBackward({ n, kind, accumulate: true }),
+  ),
   smoothL1: [kernels.smoothL1({ n })],
   smoothL1Backward: [kernels.smoothL1Backward({ n, sign: -1, accumulate: true })],
   // conv
   convForwardDirect: [kernels.convForwardDirect(conv, { bias: true, relu: true })],
   convInputGradientDirect: [kernels.convInputGradientDirect(conv, true)],
   convWeightGradientDirect: [kernels.convWeightGradientDirect(conv, { rows: 2, accumulate: true })],
-  planConvForward: SUBGROUPS.flatMap((size) => convs.map((shape) => kernels.planConvForward(shape, { bias: true, relu: true }, size))),
-  planConvInputGradient: SUBGROUPS.flatMap((size) => convs.map((shape) => kernels.planConvInputGradient(shape, true, size))),
-  planConvWeightGradient: SUBGROUPS.flatMap((size) => convs.map((shape) => kernels.planConvWeightGradient(shape, true, size))),
+  planConvForward: SUBGROUPS.flatMap((size) =>
+    convs.map((shape) => kernels.planConvForward(shape, { bias: true, relu: true }, size)),
+  ),
+  planConvInputGradient: SUBGROUPS.flatMap((size) =>
+    convs.map((shape) => kernels.planConvInputGradient(shape, true, size)),
+  ),
+  planConvWeightGradient: SUBGROUPS.flatMap((size) =>
+    convs.map((shape) => kernels.planConvWeightGradient(shape, true, size)),
+  ),
   // gemm
-  gemmTiled: flags(2).map(([transposeA, transposeB]) => kernels.gemmTiled({ ...gemm, transposeA, transposeB }, { bias: true })),
+  gemmTiled: flags(2).map(([transposeA, transposeB]) =>
+    kernels.gemmTiled({ ...gemm, transposeA, transposeB }, { bias: true }),
+  ),
   sumPartials: [kernels.sumPartials({ n, parts: 3 })],
   channelSum: [kernels.channelSum({ outer: 2, channels: 5, inner: 77, accumulate: true })],
   planGemm: SUBGROUPS.flatMap((size) =>
@@ -81,7 +99,12 @@ const KERNELS: Record<KernelFunction, readonly (Kernel<never> | Plan)[]> = {
   ),
   batchNormBackward: flags(3).map(([relu, training, residual]) =>
     kernels.batchNormBackward({
-      ...norm, eps: 1e-5, relu, training, accumulate: true, residual: residual ? { accumulate: true } : undefined,
+      ...norm,
+      eps: 1e-5,
+      relu,
+      training,
+      accumulate: true,
+      residual: residual ? { accumulate: true } : undefined,
     }),
   ),
   // reduce
@@ -89,11 +112,18 @@ const KERNELS: Record<KernelFunction, readonly (Kernel<never> | Plan)[]> = {
   minimum: [kernels.minimum({ n })],
   // softmax
   softmax: ([0, 1] as const).map((dim) => kernels.softmax({ rows: 7, columns: 11, dim })),
-  softmaxBackward: ([0, 1] as const).map((dim) => kernels.softmaxBackward({ rows: 7, columns: 11, dim, accumulate: true })),
+  softmaxBackward: ([0, 1] as const).map((dim) =>
+    kernels.softmaxBackward({ rows: 7, columns: 11, dim, accumulate: true }),
+  ),
   // loss
   clsIouLoss: [kernels.clsIouLoss(clsIou)],
   clsIouLossBackward: [
-    kernels.clsIouLossBackward({ ...clsIou, weights: { cls: 1, iou: 1, bag: 1 }, accumulateCls: true, accumulateIou: true }),
+    kernels.clsIouLossBackward({
+      ...clsIou,
+      weights: { cls: 1, iou: 1, bag: 1 },
+      accumulateCls: true,
+      accumulateIou: true,
+    }),
   ],
   logSumExpPool: [kernels.logSumExpPool({ planes: 3, area: n, sharpness: 4 })],
   logSumExpPoolBackward: [kernels.logSumExpPoolBackward({ planes: 3, area: n, sharpness: 4, accumulate: true })],
@@ -112,7 +142,9 @@ const KERNELS: Record<KernelFunction, readonly (Kernel<never> | Plan)[]> = {
   maskFuse: [kernels.maskFuse(fuse)],
   maskFuseBackward: [kernels.maskFuseBackward({ ...fuse, accumulate: true })],
   // peak
-  peakStimulation: (['median', 'mean', 'max', 0.5, null] as const).map((filter) => kernels.peakStimulation({ ...maps, filter })),
+  peakStimulation: (['median', 'mean', 'max', 0.5, null] as const).map((filter) =>
+    kernels.peakStimulation({ ...maps, filter }),
+  ),
   peakStimulationBackward: [kernels.peakStimulationBackward({ maps: 3, pixels: n, accumulate: true })],
   shiftByMinimum: [kernels.shiftByMinimum({ n })],
   excite: [kernels.excite({ n })],

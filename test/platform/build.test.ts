@@ -1,6 +1,15 @@
 /** What is published works in plain Node, without TypeScript, workspace or loader. */
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -30,7 +39,10 @@ function install(name: string): void {
   const manifest = JSON.parse(readFileSync(path.join(source, 'package.json'), 'utf8')) as Manifest;
   const target = path.join(app, 'node_modules', manifest.name);
   cpSync(path.join(source, 'dist'), path.join(target, 'dist'), { recursive: true });
-  writeFileSync(path.join(target, 'package.json'), JSON.stringify({ ...manifest, exports: manifest.publishConfig.exports }));
+  writeFileSync(
+    path.join(target, 'package.json'),
+    JSON.stringify({ ...manifest, exports: manifest.publishConfig.exports }),
+  );
   for (const dependency of Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies })) {
     if (dependency.startsWith('@cim/')) continue;
     const link = path.join(app, 'node_modules', dependency);
@@ -73,10 +85,26 @@ test('the runtime runs a differentiable operation', () => {
 });
 
 test('declarations are complete', () => {
-  writeFileSync(path.join(app, 'app.ts'), `import { add } from '@cim/kernels';\nimport { Device } from '@cim/runtime';\nexport const [k, open] = [add({ n: 1, relu: true }).wgsl.length, Device.open];\n`);
+  writeFileSync(
+    path.join(app, 'app.ts'),
+    `import { add } from '@cim/kernels';\nimport { Device } from '@cim/runtime';\nexport const [k, open] = [add({ n: 1, relu: true }).wgsl.length, Device.open];\n`,
+  );
   const compiler = path.join(root, 'node_modules/typescript/bin/tsc');
   const types = path.join(root, 'node_modules/@types');
-  const options = ['--strict', '--noEmit', '--module', 'nodenext', '--target', 'es2023', '--lib', 'es2023,dom', '--typeRoots', types, '--types', 'node'];
+  const options = [
+    '--strict',
+    '--noEmit',
+    '--module',
+    'nodenext',
+    '--target',
+    'es2023',
+    '--lib',
+    'es2023,dom',
+    '--typeRoots',
+    types,
+    '--types',
+    'node',
+  ];
   run(app, compiler, ...options, 'app.ts');
 });
 

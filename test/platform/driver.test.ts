@@ -7,11 +7,23 @@ const test = suite('drivers');
 const onLinux = process.platform === 'linux' && process.arch === 'x64' ? test : test.skip;
 
 const info = (fields: Partial<GPUAdapterInfo>): GPUAdapterInfo =>
-  ({ vendor: '', architecture: '', device: '', description: '', isFallbackAdapter: false, ...fields }) as GPUAdapterInfo;
+  ({
+    vendor: '',
+    architecture: '',
+    device: '',
+    description: '',
+    isFallbackAdapter: false,
+    ...fields,
+  }) as GPUAdapterInfo;
 
 test('adapters are told apart', () => {
   assert.is(driverOf(info({ vendor: 'nvidia', architecture: 'ampere' })), 'hardware');
-  assert.is(driverOf(info({ vendor: 'mesa', architecture: 'software', description: 'llvmpipe: Mesa 25', isFallbackAdapter: true })), 'lavapipe');
+  assert.is(
+    driverOf(
+      info({ vendor: 'mesa', architecture: 'software', description: 'llvmpipe: Mesa 25', isFallbackAdapter: true }),
+    ),
+    'lavapipe',
+  );
   assert.is(driverOf(info({ vendor: 'google', architecture: 'swiftshader', isFallbackAdapter: true })), 'swiftshader');
   assert.is(driverOf(info({ description: 'Microsoft Basic Render Driver', isFallbackAdapter: true })), 'software');
 });

@@ -27,25 +27,31 @@ onLinux('SwiftShader unpacks into the cache folder, once', () => {
 
 test('a file that is no library is refused by name', () => {
   const file = new URL(import.meta.url).pathname;
-  assert.throws(() => neededLibraries(file), (error: Error) => error.message.includes(file) && error.message.includes('ELF'));
+  assert.throws(
+    () => neededLibraries(file),
+    (error: Error) => error.message.includes(file) && error.message.includes('ELF'),
+  );
 });
 
-onLinux('without apt, lavapipe is refused with the reason, auto goes on to SwiftShader, and nothing is left behind', async () => {
-  const { PATH } = process.env;
-  process.env.PATH = cache;
-  try {
-    await fetchLavapipe();
-    assert.unreachable('fetched without apt');
-  } catch (error) {
-    assert.match((error as Error).message, /there is no apt-get on this machine/);
-  } finally {
-    process.env.PATH = PATH;
-  }
-  const device = await Device.open();
-  if (device.adapter.driver === 'swiftshader') assert.match(device.adapter.reason, /there is no apt-get/);
-  else assert.match(device.adapter.reason, /machine/);
-  await device.close();
-  assert.not(existsSync(path.join(cache, 'lavapipe')));
-});
+onLinux(
+  'without apt, lavapipe is refused with the reason, auto goes on to SwiftShader, and nothing is left behind',
+  async () => {
+    const { PATH } = process.env;
+    process.env.PATH = cache;
+    try {
+      await fetchLavapipe();
+      assert.unreachable('fetched without apt');
+    } catch (error) {
+      assert.match((error as Error).message, /there is no apt-get on this machine/);
+    } finally {
+      process.env.PATH = PATH;
+    }
+    const device = await Device.open();
+    if (device.adapter.driver === 'swiftshader') assert.match(device.adapter.reason, /there is no apt-get/);
+    else assert.match(device.adapter.reason, /machine/);
+    await device.close();
+    assert.not(existsSync(path.join(cache, 'lavapipe')));
+  },
+);
 
 test.run();

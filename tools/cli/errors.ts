@@ -16,6 +16,9 @@ export function reportError(error: unknown, { debug }: { debug: boolean }): void
 }
 
 function describeStack(error: Error): string {
-  const own = (error.stack ?? '').split('\n').filter((line) => line.startsWith('    at ')).join('\n');
+  const own = (error.stack ?? '')
+    .split('\n')
+    .filter((line) => line.startsWith('    at '))
+    .join('\n');
   return error.cause instanceof Error ? `${own}\ncaused by ${error.cause.message}\n${describeStack(error.cause)}` : own;
 }

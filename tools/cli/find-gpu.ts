@@ -18,7 +18,9 @@ async function best(): Promise<Device> {
 try {
   const device = await best();
   const { driver, description, vendor, device: model, reason } = device.adapter;
-  console.log(JSON.stringify({ driver, description: description || `${vendor} ${model}`, reason, folder: cacheFolder() }));
+  console.log(
+    JSON.stringify({ driver, description: description || `${vendor} ${model}`, reason, folder: cacheFolder() }),
+  );
   await device.close();
 } catch (error) {
   if (!(error instanceof ReportedError)) throw error;

@@ -1,5 +1,5 @@
 /** What every command takes, and parsers for the values of options. */
-import { DRIVER_CHOICES, type DeviceOptions, type DriverChoice, isDriverChoice } from '@cim/runtime';
+import { type DeviceOptions, DRIVER_CHOICES, type DriverChoice, isDriverChoice } from '@cim/runtime';
 import { type Command, InvalidArgumentError } from 'commander';
 
 export interface GlobalOptions {
@@ -43,13 +43,15 @@ export function parsePositive(text: string): number {
 /** A whole number of 0 or more. */
 export function parseCount(text: string): number {
   const value = Number(text);
-  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) throw new InvalidArgumentError('It must be a whole number of 0 or more.');
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value))
+    throw new InvalidArgumentError('It must be a whole number of 0 or more.');
   return value;
 }
 
 /** A number from 0 to 1. */
 export function parseShare(text: string): number {
   const value = Number(text);
-  if (!(value >= 0 && value <= 1) || text.trim() === '') throw new InvalidArgumentError('It must be a number from 0 to 1.');
+  if (!(value >= 0 && value <= 1) || text.trim() === '')
+    throw new InvalidArgumentError('It must be a number from 0 to 1.');
   return value;
 }

@@ -54,7 +54,9 @@ function lines(label: string, total: number): Progress {
       shown = part;
       const { rate, left } = paceOf(begin, done, total);
       const percent = Math.floor((100 * done) / total);
-      process.stderr.write(`${[`${label} ${percent} % ${done}/${total}`, rate, left, note].filter(Boolean).join(', ')}\n`);
+      process.stderr.write(
+        `${[`${label} ${percent} % ${done}/${total}`, rate, left, note].filter(Boolean).join(', ')}\n`,
+      );
     },
     stop() {},
   };

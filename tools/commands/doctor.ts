@@ -1,4 +1,4 @@
-import { type Command } from 'commander';
+import type { Command } from 'commander';
 import type { GlobalOptions } from '../cli/options.ts';
 
 /** `cim doctor`: exit code 1 when something essential is missing. */

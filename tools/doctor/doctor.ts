@@ -63,7 +63,9 @@ function describeDevice(device: Device, { driver: choice }: GlobalOptions): void
   );
   if (driver !== 'hardware') for (const line of adviceForGpu()) console.log(`→ ${line}`);
   if (driver === 'swiftshader' && choice === 'auto') {
-    console.log('→ Mesa lavapipe is about 4 times faster than SwiftShader; `npm run -s cim -- doctor --driver lavapipe` tries again to fetch it.');
+    console.log(
+      '→ Mesa lavapipe is about 4 times faster than SwiftShader; `npm run -s cim -- doctor --driver lavapipe` tries again to fetch it.',
+    );
   }
   console.log('→ Another driver is chosen by `--driver hardware|lavapipe|swiftshader`, with every command.');
 }
@@ -72,11 +74,16 @@ async function reportGradients(device: Device): Promise<boolean> {
   const begin = performance.now();
   const results = await checkGradients(device);
   const wrong = results.filter(({ ok }) => !ok);
-  console.log(`Gradients of conv → batch norm → ReLU → linear against finite differences (${(performance.now() - begin).toFixed(0)} ms)`);
+  console.log(
+    `Gradients of conv → batch norm → ReLU → linear against finite differences (${(performance.now() - begin).toFixed(0)} ms)`,
+  );
   for (const { name, analytic, numeric, ok } of results) {
-    console.log(`  ${ok ? 'ok   ' : 'WRONG'} ${name.padEnd(16)} ${analytic.toPrecision(6)} against ${numeric.toPrecision(6)}`);
+    console.log(
+      `  ${ok ? 'ok   ' : 'WRONG'} ${name.padEnd(16)} ${analytic.toPrecision(6)} against ${numeric.toPrecision(6)}`,
+    );
   }
-  if (wrong.length > 0) console.log('→ This driver computes wrong results: update it, or run with `--driver swiftshader`.');
+  if (wrong.length > 0)
+    console.log('→ This driver computes wrong results: update it, or run with `--driver swiftshader`.');
   else console.log('All is well.');
   return wrong.length === 0;
 }

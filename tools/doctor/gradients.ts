@@ -54,7 +54,12 @@ export async function checkGradients(device: Device): Promise<GradientCheck[]> {
     const numeric = ((await loss(device, moved(1), weights)) - (await loss(device, moved(-1), weights))) / (2 * STEP);
     const analytic = direction.reduce((sum, d, i) => sum + d * gradients[name][i], 0) / length;
     const norm = Math.sqrt(gradients[name].reduce((sum, g) => sum + g * g, 0) / direction.length);
-    results.push({ name, analytic, numeric, ok: Math.abs(analytic - numeric) <= TOLERANCE * Math.max(norm, Math.abs(numeric)) });
+    results.push({
+      name,
+      analytic,
+      numeric,
+      ok: Math.abs(analytic - numeric) <= TOLERANCE * Math.max(norm, Math.abs(numeric)),
+    });
   }
   return results;
 }
@@ -74,7 +79,10 @@ function forward(tape: Tape, inputs: Record<Name, Tensor>): Tensor {
 }
 
 function upload(device: Device, values: Values): Record<Name, Tensor> {
-  return Object.fromEntries(NAMES.map((name) => [name, device.tensor(values[name], SHAPES[name])])) as Record<Name, Tensor>;
+  return Object.fromEntries(NAMES.map((name) => [name, device.tensor(values[name], SHAPES[name])])) as Record<
+    Name,
+    Tensor
+  >;
 }
 
 /** Σ output·weights. */

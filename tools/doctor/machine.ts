@@ -23,7 +23,9 @@ function distribution(): string | undefined {
 function cLibrary(): string {
   if (process.platform !== 'linux') return 'of the system';
   const { header } = process.report.getReport() as unknown as { header: { glibcVersionRuntime?: string } };
-  return header.glibcVersionRuntime ? `glibc ${header.glibcVersionRuntime}` : 'not glibc: Dawn needs glibc 2.34 or newer';
+  return header.glibcVersionRuntime
+    ? `glibc ${header.glibcVersionRuntime}`
+    : 'not glibc: Dawn needs glibc 2.34 or newer';
 }
 
 /** The version that the runtime package resolves to. */
@@ -39,12 +41,22 @@ export function adviceForGpu(): string[] {
   if (process.platform === 'win32') return ["Install the GPU maker's current driver: Dawn uses Direct3D 12."];
   const nodes = existsSync('/dev/dri') ? readdirSync('/dev/dri').filter((name) => name.startsWith('renderD')) : [];
   if (existsSync('/dev/nvidiactl')) {
-    return ['There is an NVIDIA GPU, but no Vulkan driver for it: install the driver with its Vulkan part (in a container: NVIDIA_DRIVER_CAPABILITIES=all).'];
+    return [
+      'There is an NVIDIA GPU, but no Vulkan driver for it: install the driver with its Vulkan part (in a container: NVIDIA_DRIVER_CAPABILITIES=all).',
+    ];
   }
-  if (nodes.length === 0) return ['This machine has no GPU (no /dev/dri/renderD*, no /dev/nvidiactl): a software driver is all there can be.'];
+  if (nodes.length === 0)
+    return [
+      'This machine has no GPU (no /dev/dri/renderD*, no /dev/nvidiactl): a software driver is all there can be.',
+    ];
   const locked = nodes.filter((name) => !canOpen(path.join('/dev/dri', name)));
-  if (locked.length > 0) return [`There is a GPU, but ${userInfo().username} may not open /dev/dri/${locked[0]}: add the user to its group.`];
-  return ['There is a GPU, but no Vulkan driver for it: install libvulkan1 and mesa-vulkan-drivers, or what your distribution calls them.'];
+  if (locked.length > 0)
+    return [
+      `There is a GPU, but ${userInfo().username} may not open /dev/dri/${locked[0]}: add the user to its group.`,
+    ];
+  return [
+    'There is a GPU, but no Vulkan driver for it: install libvulkan1 and mesa-vulkan-drivers, or what your distribution calls them.',
+  ];
 }
 
 function canOpen(file: string): boolean {

@@ -14,7 +14,8 @@ export function neededLibraries(file: string): string[] {
   };
   try {
     const header = read(0, 64);
-    if (header.toString('latin1', 0, 6) !== '\x7fELF\x02\x01') throw new Error(`${file} is not a 64-bit little-endian ELF file.`);
+    if (header.toString('latin1', 0, 6) !== '\x7fELF\x02\x01')
+      throw new Error(`${file} is not a 64-bit little-endian ELF file.`);
     const entrySize = header.readUInt16LE(54);
     const table = read(Number(header.readBigUInt64LE(32)), entrySize * header.readUInt16LE(56));
     const segments = Array.from({ length: table.length / entrySize }, (_, i) => {

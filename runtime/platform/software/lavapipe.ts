@@ -4,7 +4,17 @@
  * installed. Only the libraries that the driver needs are kept, next to a manifest for the Vulkan loader.
  */
 import { execFile } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import path from 'node:path';
@@ -53,12 +63,21 @@ const fileOfFailure = (): string => path.join(cacheFolder(), 'lavapipe-failure.t
 export function cachedLavapipe(): SoftwareDriver {
   const folder = folderOfDriver();
   if (existsSync(path.join(folder, CONTENTS))) return read(folder);
-  throw new GpuUnavailableError(existsSync(fileOfFailure()) ? readFileSync(fileOfFailure(), 'utf8') : 'no downloaded lavapipe');
+  throw new GpuUnavailableError(
+    existsSync(fileOfFailure()) ? readFileSync(fileOfFailure(), 'utf8') : 'no downloaded lavapipe',
+  );
 }
 
 function read(folder: string): SoftwareDriver {
-  const { libraries, version } = JSON.parse(readFileSync(path.join(folder, CONTENTS), 'utf8')) as { libraries: string[]; version: string };
-  return { manifest: path.join(folder, MANIFEST), libraries: libraries.map((name) => path.join(folder, name)), version };
+  const { libraries, version } = JSON.parse(readFileSync(path.join(folder, CONTENTS), 'utf8')) as {
+    libraries: string[];
+    version: string;
+  };
+  return {
+    manifest: path.join(folder, MANIFEST),
+    libraries: libraries.map((name) => path.join(folder, name)),
+    version,
+  };
 }
 
 /**
@@ -66,7 +85,8 @@ function read(folder: string): SoftwareDriver {
  * @throws GpuUnavailableError with the reason when that is not possible here; nothing is left behind.
  */
 export async function fetchLavapipe(): Promise<SoftwareDriver> {
-  if (process.platform !== 'linux') throw new GpuUnavailableError(`lavapipe is fetched on Linux only; this is ${process.platform}`);
+  if (process.platform !== 'linux')
+    throw new GpuUnavailableError(`lavapipe is fetched on Linux only; this is ${process.platform}`);
   const work = mkdtempSync(path.join(cacheFolder(), 'lavapipe-'));
   try {
     const version = await download(work);
@@ -90,7 +110,12 @@ export async function fetchLavapipe(): Promise<SoftwareDriver> {
 const run = promisify(execFile);
 
 function firstLine(cause: unknown): string {
-  const { code, path: program, stderr, message } = cause as { code?: unknown; path?: string; stderr?: string; message: string };
+  const {
+    code,
+    path: program,
+    stderr,
+    message,
+  } = cause as { code?: unknown; path?: string; stderr?: string; message: string };
   if (code === 'ENOENT' && program) return `there is no ${program} on this machine`;
   return (stderr?.trim() || message).split('\n')[0];
 }
@@ -121,7 +146,9 @@ async function download(work: string): Promise<string> {
   };
 
   const { codename, lines } = await distributionSources();
-  const backports = lines.filter((line) => line.includes(` ${codename} `)).map((line) => line.replace(` ${codename} `, ` ${codename}-backports `));
+  const backports = lines
+    .filter((line) => line.includes(` ${codename} `))
+    .map((line) => line.replace(` ${codename} `, ` ${codename}-backports `));
   const attempts = [
     { target: [], content: lines },
     { target: ['-t', `${codename}-backports`], content: [...new Set([...lines, ...backports])] },
@@ -136,7 +163,9 @@ async function download(work: string): Promise<string> {
     await apt('apt-get', 'install', '-y', '-qq', '--no-install-recommends', '--download-only', ...target, PACKAGE);
     return offered;
   }
-  throw new Error(`apt offers ${PACKAGE} ${offered.replace('(none)', 'none')}, but version ${OLDEST_MESA} or newer is needed`);
+  throw new Error(
+    `apt offers ${PACKAGE} ${offered.replace('(none)', 'none')}, but version ${OLDEST_MESA} or newer is needed`,
+  );
 }
 
 /** The distribution's own archives among the configured ones, as one-line sources: third parties are left out. */
@@ -144,7 +173,9 @@ async function distributionSources(): Promise<{ codename: string; lines: string[
   const release = readFileSync('/etc/os-release', 'utf8');
   const field = (name: string): string => new RegExp(`^${name}="?([^"\n]*)`, 'm').exec(release)?.[1] ?? '';
   const codename = field('VERSION_CODENAME');
-  const keyring = ['gpg', 'pgp'].map((type) => `/usr/share/keyrings/${field('ID')}-archive-keyring.${type}`).find((file) => existsSync(file));
+  const keyring = ['gpg', 'pgp']
+    .map((type) => `/usr/share/keyrings/${field('ID')}-archive-keyring.${type}`)
+    .find((file) => existsSync(file));
   const option = keyring ? `[signed-by=${keyring}] ` : '';
   const format = '$(REPO_URI) $(RELEASE) $(COMPONENT)';
   const { stdout } = await run('apt-get', ['indextargets', '--format', format, 'Created-By: Packages']);
@@ -187,7 +218,10 @@ async function assemble(work: string, version: string): Promise<string> {
   // A path with a slash is relative to the manifest: the folder can be moved.
   const manifest = { file_format_version: '1.0.0', ICD: { library_path: `./${DRIVER}`, api_version: '1.3.0' } };
   writeFileSync(path.join(ready, MANIFEST), JSON.stringify(manifest));
-  writeFileSync(path.join(ready, CONTENTS), JSON.stringify({ version, libraries: ordered.filter((name) => name !== DRIVER) }));
+  writeFileSync(
+    path.join(ready, CONTENTS),
+    JSON.stringify({ version, libraries: ordered.filter((name) => name !== DRIVER) }),
+  );
   return ready;
 }
 

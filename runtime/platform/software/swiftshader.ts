@@ -30,7 +30,11 @@ function findArchive(): string {
   try {
     entry = createRequire(import.meta.url).resolve(PACKAGE);
   } catch (cause) {
-    throw new GpuUnavailableError(`SwiftShader is not installed: the package ${PACKAGE} is missing`, `Install ${PACKAGE}.`, { cause });
+    throw new GpuUnavailableError(
+      `SwiftShader is not installed: the package ${PACKAGE} is missing`,
+      `Install ${PACKAGE}.`,
+      { cause },
+    );
   }
   return path.resolve(path.dirname(entry), '../../bin/swiftshader.tar.br');
 }
@@ -39,7 +43,8 @@ function findArchive(): string {
 function unpack(archive: string, folder: string): void {
   const tar = brotliDecompressSync(readFileSync(archive));
   const members = new Map<string, Buffer>();
-  const text = (from: number, length: number): string => tar.toString('latin1', from, from + length).replace(/\0.*$/s, '');
+  const text = (from: number, length: number): string =>
+    tar.toString('latin1', from, from + length).replace(/\0.*$/s, '');
   for (let at = 0; at + 512 <= tar.length && tar[at] !== 0; ) {
     const size = Number.parseInt(text(at + 124, 12), 8);
     members.set(path.basename(text(at, 100)), tar.subarray(at + 512, at + 512 + size));
@@ -48,7 +53,8 @@ function unpack(archive: string, folder: string): void {
   mkdirSync(folder, { recursive: true });
   for (const name of WANTED) {
     const data = members.get(name);
-    if (!data) throw new GpuUnavailableError(`${archive} holds no ${name}`, `Install the pinned version of ${PACKAGE}.`);
+    if (!data)
+      throw new GpuUnavailableError(`${archive} holds no ${name}`, `Install the pinned version of ${PACKAGE}.`);
     const temporary = path.join(folder, `${name}.${process.pid}`);
     writeFileSync(temporary, data);
     renameSync(temporary, path.join(folder, name));
