@@ -1,0 +1,215 @@
+/** The page that shows what came out of a run: one file, no script, nothing loaded but the pictures beside it. */
+import { vocThresholds } from '@cim/model/evaluate/voc-report';
+import { duration } from '../cli/progress.ts';
+import type { CurvePoint, RunSummary, Scores, StrategyScores } from '../pipeline/summary.ts';
+import { type Html, html } from './html.ts';
+import { lineChart, type Series } from './line-chart.ts';
+import { gibibytes, percent, scoreNames } from './numbers.ts';
+import { style } from './style.ts';
+
+export interface ReportContent {
+  readonly summary: RunSummary;
+  readonly curves: readonly { readonly title: string; readonly points: readonly CurvePoint[] }[];
+  /** `file` is relative to the page. */
+  readonly pictures: readonly { readonly title: string; readonly caption: string; readonly file: string }[];
+}
+
+/** The report of a run as an HTML document. */
+export function reportHtml({ summary, curves, pictures }: ReportContent): string {
+  const { recipe, data } = summary;
+  const page = html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src 'self' file:; style-src 'unsafe-inline'">
+<title>CIM ${recipe}: report</title>
+<style>${style}</style>
+</head>
+<body>
+<header>
+  <h1>Complete Instances Mining</h1>
+  <p class="lead">Recipe <b>${recipe}</b> on ${data.folder}: ${data.classes.length} classes, ${data.train} training and
+  ${data.val} validation images</p>
+  ${tiles(summary)}
+</header>
+<main>
+${[strategies(summary), perClass(summary), pictureGrid(pictures), ...curves.map(charts), proposals(summary), stages(summary), machine(summary), skipped(summary)]}
+</main>
+</body>
+</html>
+`;
+  return page.text;
+}
+
+const section = (title: string, content: Html): Html => html`
+<section aria-label="${title}">
+  <h2>${title}</h2>
+  ${content}
+</section>`;
+
+/** What is wider than the screen scrolls by itself, also with the keyboard. */
+const scrollable = (title: string, content: Html): Html =>
+  html`<div class="scroll" role="region" aria-label="${title}" tabindex="0">${content}</div>`;
+
+const best = (strategies: readonly StrategyScores[]): StrategyScores | undefined =>
+  strategies.toSorted((a, b) => b.mAP50 - a.mAP50)[0];
+
+function tiles({ strategies, classifier, proposals, seconds }: RunSummary): Html {
+  const top = best(strategies);
+  return html`<dl class="tiles">
+    ${top && html`<div><dt>mAP50 of masks</dt><dd class="first">${percent(top.mAP50)}<small>${top.strategy}, %</small></dd></div>`}
+    <div><dt>Upper bound of mAP50</dt><dd>${percent(proposals.upperBoundMAP50)}<small>if the best proposal always won, %</small></dd></div>
+    <div><dt>Image classification</dt><dd>${percent(classifier.mAP)}<small>mAP of the classifier, %</small></dd></div>
+    <div><dt>Time</dt><dd>${duration(totalSeconds(seconds))}<small>all stages</small></dd></div>
+  </dl>`;
+}
+
+function strategies({ strategies, proposals }: RunSummary): Html {
+  const names = Object.keys(scoreNames) as (keyof Scores)[];
+  const top = best(strategies);
+  const title = 'Instance segmentation';
+  return section(
+    title,
+    scrollable(
+      title,
+      html`<table>
+    <caption>Mask AP on the validation split, in percent. mAP at one IoU threshold as for PASCAL VOC; AP is COCO's mean over IoU .50 to .95.</caption>
+    <thead><tr><th scope="col">Strategy</th><th scope="col">Seed</th>${names.map((name) => html`<th scope="col">${scoreNames[name]}</th>`)}</tr></thead>
+    <tbody>
+      ${strategies.map(
+        (scores) => html`<tr${scores === top ? html` class="best"` : undefined}><th scope="row">${scores.strategy}</th><td>${scores.seed}</td>${names.map((name) => html`<td>${percent(scores[name])}</td>`)}</tr>
+      `,
+      )}
+      <tr class="aside"><th scope="row">Upper bound of the proposals</th><td>–</td>${names.map((name) => html`<td>${name === 'mAP50' ? percent(proposals.upperBoundMAP50) : '–'}</td>`)}</tr>
+    </tbody>
+  </table>`,
+    ),
+  );
+}
+
+function perClass({ strategies }: RunSummary): Html | undefined {
+  if (strategies.length === 0) return undefined;
+  const title = 'Classes';
+  const cells = (values: readonly number[]): Html[] =>
+    values.map((value) => html`<td class="heat" style="--share:${(value / 100).toFixed(3)}">${percent(value)}</td>`);
+  return section(
+    title,
+    scrollable(
+      title,
+      html`<table>
+    <caption>Mask AP in percent at four IoU thresholds; the darker the better</caption>
+    <thead>
+      <tr class="groups"><td></td>${strategies.map(({ strategy, seed }) => html`<th scope="colgroup" colspan="${vocThresholds.length}">${strategy}${seedNote(strategies, strategy, seed)}</th>`)}</tr>
+      <tr><th scope="col">Class</th>${strategies.map(() => vocThresholds.map((threshold) => html`<th scope="col">IoU ${threshold.toFixed(2).slice(1)}</th>`))}</tr>
+    </thead>
+    <tbody>
+      ${strategies[0].byClass.map(
+        ({ name }, c) => html`<tr><th scope="row">${name}</th>${strategies.map(({ byClass }) => cells(byClass[c].ap))}</tr>
+      `,
+      )}
+    </tbody>
+    <tfoot><tr><th scope="row">Mean</th>${strategies.map(({ mAP25, mAP50, mAP70, mAP75 }) => [mAP25, mAP50, mAP70, mAP75].map((value) => html`<td>${percent(value)}</td>`))}</tr></tfoot>
+  </table>`,
+    ),
+  );
+}
+
+/** Tells runs of one strategy apart. */
+const seedNote = (strategies: readonly StrategyScores[], name: string, seed: number): string =>
+  strategies.filter(({ strategy }) => strategy === name).length > 1 ? `, seed ${seed}` : '';
+
+function pictureGrid(pictures: ReportContent['pictures']): Html | undefined {
+  if (pictures.length === 0) return undefined;
+  const figures = pictures.map(({ title, caption, file }) => {
+    const address = file.split('/').map(encodeURIComponent).join('/');
+    return html`<figure>
+      <a href="${address}"><img src="${address}" alt="${title}: ${caption}" loading="lazy"></a>
+      <figcaption>${title}<span>${caption}</span></figcaption>
+    </figure>
+    `;
+  });
+  return section('Pictures', html`<div class="pictures">${figures}</div>`);
+}
+
+function charts({ title, points }: ReportContent['curves'][number], index: number): Html | undefined {
+  if (points.length === 0) return undefined;
+  const series = (name: string, valueOf: (point: CurvePoint) => number): Series => ({
+    name,
+    values: points.map((point) => ({ step: point.step, value: valueOf(point) })),
+  });
+  const names = [...new Set(points.flatMap(({ losses }) => Object.keys(losses)))];
+  const losses = names.map((name) => series(name, (point) => point.losses[name] ?? Number.NaN));
+  const rate = [series('learning rate', ({ lr }) => lr)];
+  return section(
+    `${title}: curves`,
+    html`<div class="charts">
+    ${lineChart({ id: `losses-${index}`, title: 'Losses, summed over the images of a step', series: losses, format: significant })}
+    ${lineChart({ id: `rate-${index}`, title: 'Learning rate', series: rate, format: significant })}
+  </div>`,
+  );
+}
+
+/** Three digits, no trailing zeros. */
+const significant = (value: number): string => String(Number(value.toPrecision(3)));
+
+const facts = (entries: readonly (readonly [string, string])[]): Html =>
+  html`<dl class="facts">${entries.map(([term, value]) => html`<div><dt>${term}</dt><dd>${value}</dd></div>`)}</dl>`;
+
+function proposals({ proposals: quality }: RunSummary): Html {
+  return section(
+    'Mask proposals',
+    facts([
+      ['IoU of each object with its best proposal, mean', quality.meanBestIoU.toFixed(3)],
+      ['Objects covered at IoU .50', `${percent(100 * quality.recall50)} %`],
+      ['Objects covered at IoU .70', `${percent(100 * quality.recall70)} %`],
+      ['Upper bound of mAP50', `${percent(quality.upperBoundMAP50)} %`],
+      ['Proposals of an image, mean', quality.perImage.toFixed(1)],
+      ['Time for an image', `${quality.secondsPerImage.toFixed(2)} s`],
+    ]),
+  );
+}
+
+const totalSeconds = (seconds: RunSummary['seconds']): number => Object.values(seconds).reduce((a, b) => a + b, 0);
+
+function stages({ seconds }: RunSummary): Html {
+  const longest = Math.max(...Object.values(seconds), Number.MIN_VALUE);
+  const total = Math.max(totalSeconds(seconds), Number.MIN_VALUE);
+  return section(
+    'Time of the stages',
+    html`<table class="bars">
+    <caption>${duration(totalSeconds(seconds))} in all</caption>
+    <thead><tr><th scope="col">Stage</th><td></td><th scope="col">Time</th><th scope="col">Share</th></tr></thead>
+    <tbody>
+      ${Object.entries(seconds).map(
+        ([stage, time]) => html`<tr><th scope="row">${stage}</th><td><span class="bar" style="width:${((100 * time) / longest).toFixed(1)}%"></span></td><td>${stageTime(time)}</td><td>${percent((100 * time) / total)} %</td></tr>
+      `,
+      )}
+    </tbody>
+  </table>`,
+  );
+}
+
+function stageTime(seconds: number): string {
+  if (seconds === 0) return 'done before';
+  return seconds < 10 ? `${seconds.toFixed(1)} s` : duration(seconds);
+}
+
+function machine({ adapter, peakBytes }: RunSummary): Html {
+  return section(
+    'Adapter and memory',
+    facts([
+      ['Driver', adapter.driver],
+      ['Why this driver', adapter.reason],
+      ['Adapter', adapter.description || adapter.device],
+      ['Vendor and architecture', [adapter.vendor, adapter.architecture].filter(Boolean).join(', ')],
+      ['Subgroups', adapter.subgroupSize > 0 ? `${adapter.subgroupSize} invocations` : 'none'],
+      ['Largest GPU memory in use', gibibytes(peakBytes)],
+    ]),
+  );
+}
+
+function skipped({ skipped: images }: RunSummary): Html {
+  const list = html`<ul class="skipped">${images.map((reason) => html`<li>${reason}</li>`)}</ul>`;
+  return section('Skipped images', images.length === 0 ? html`<p class="note">None: every image was used.</p>` : list);
+}
