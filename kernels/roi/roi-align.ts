@@ -14,8 +14,9 @@
 import { type Binding, defineKernel, f32, type Kernel, linearGrid, linearIndex, read, u32, wgsl, write } from '../kernel.ts';
 
 const WORKGROUP = 64;
-/** Channels that one invocation computes. */
-const CHANNELS = 8;
+/** Channels that one invocation computes: they share its weights. */
+const FORWARD_CHANNELS = 16;
+const BACKWARD_CHANNELS = 8;
 
 export interface RoIAlignShape {
   readonly rois: number;
@@ -41,9 +42,9 @@ const uniformsOf = (s: RoIAlignShape) => ({
   samples: u32(s.samplingRatio),
 });
 
-const channelGroups = (channels: number): number => Math.ceil(channels / CHANNELS);
-/** One line of WGSL for each channel of the group. */
-const forChannels = (line: (k: number) => string): string => Array.from({ length: CHANNELS }, (_, k) => line(k)).join('\n');
+/** One line of WGSL for each of `count` channels. */
+const forChannels = (count: number, line: (k: number) => string): string =>
+  Array.from({ length: count }, (_, k) => line(k)).join('\n');
 
 /** WGSL: the samples of a RoI along one axis, and what they give to a cell. */
 const AXIS = `
@@ -76,7 +77,7 @@ export const roiWeightsShape = ({ rois, height, width, outputSize }: RoIAlignSha
 
 /**
  * table [H + W, R, S + 2]: for each map row, then each column, and each RoI: the end and the start of the bins that
- * the cell weighs in (end 0: none), then its weight in every bin.
+ * the cell weighs in (0 and S: none), then its weight in every bin.
  */
 export function roiWeights(shape: RoIAlignShape): Kernel<'rois' | 'table'> {
   const items = shape.rois * (shape.height + shape.width);
@@ -115,13 +116,13 @@ ${linearIndex(WORKGROUP)}
   let low = roi * 5u + select(1u, 2u, vertical);
   let axis = axisOf(rois[low], rois[low + 2u]);
   let entry = i * (u.size + 2u);
-  var start = 0u;
+  var start = u.size;
   var end = 0u;
   for (var p = 0u; p < u.size; p++) {
     let weight = weightOf(axis, p, cell, extent);
     table[entry + 2u + p] = weight;
     if (weight > 0.0) {
-      if (end == 0u) { start = p; }
+      start = min(start, p);
       end = p + 1u;
     }
   }
@@ -138,7 +139,7 @@ ${linearIndex(WORKGROUP)}
 export function roiAlign({ mask, ...shape }: RoIAlignShape & { mask: boolean }): Kernel {
   const { rois, channels, outputSize } = shape;
   const bins = outputSize * outputSize;
-  const items = rois * channelGroups(channels) * bins;
+  const items = rois * Math.ceil(channels / FORWARD_CHANNELS) * bins;
   const bindings: Record<string, Binding> = {
     features: read(),
     rois: read(),
@@ -164,9 +165,9 @@ fn reachOf(axis: Axis, p: u32, extent: f32) -> vec2u {
 ${linearIndex(WORKGROUP)}
   if (i >= u.items) { return; }
   let bins = u.size * u.size;
-  let groups = (u.channels + ${CHANNELS - 1}u) / ${CHANNELS}u;
+  let groups = (u.channels + ${FORWARD_CHANNELS - 1}u) / ${FORWARD_CHANNELS}u;
   let bin = i % bins;
-  let first = (i / bins) % groups * ${CHANNELS}u;
+  let first = (i / bins) % groups * ${FORWARD_CHANNELS}u;
   let roi = i / (bins * groups);
   let py = bin / u.size;
   let px = bin % u.size;
@@ -177,78 +178,96 @@ ${linearIndex(WORKGROUP)}
   let entry = u.size + 2u;
   let plane = u.height * u.width;
   let image = u32(rois[roi * 5u]) * u.channels;
-${forChannels((k) => `  let plane${k} = (image + min(first + ${k}u, u.channels - 1u)) * plane;\n  var sum${k} = 0.0;`)}
+${forChannels(FORWARD_CHANNELS, (k) => `  let plane${k} = (image + min(first + ${k}u, u.channels - 1u)) * plane;\n  var sum${k} = 0.0;`)}
   for (var row = rows.x; row <= rows.y; row++) {
     let wy = table[(row * u.rois + roi) * entry + 2u + py];
     for (var column = columns.x; column <= columns.y; column++) {
       let w = wy * table[((u.height + column) * u.rois + roi) * entry + 2u + px];
       let cell = row * u.width + column;
-${forChannels((k) => `      sum${k} += w * features[plane${k} + cell];`)}
+${forChannels(FORWARD_CHANNELS, (k) => `      sum${k} += w * features[plane${k} + cell];`)}
     }
   }
 #if ${c.mask}
   let out = roi * 2u * u.channels * bins + bin;
   let masked = out + u.channels * bins;
   let m = masks[roi * bins + bin];
-${forChannels((k) => `  if (first + ${k}u < u.channels) {
+${forChannels(FORWARD_CHANNELS, (k) => `  if (first + ${k}u < u.channels) {
     y[out + (first + ${k}u) * bins] = sum${k};
     y[masked + (first + ${k}u) * bins] = sum${k} * m;
   }`)}
 #else
   let out = roi * u.channels * bins + bin;
-${forChannels((k) => `  if (first + ${k}u < u.channels) { y[out + (first + ${k}u) * bins] = sum${k}; }`)}
+${forChannels(FORWARD_CHANNELS, (k) => `  if (first + ${k}u < u.channels) { y[out + (first + ${k}u) * bins] = sum${k}; }`)}
 #endif
 }`,
   });
 }
 
-/** dfeatures [B, C, H, W] (+)= the gradient of {@link roiAlign} without masks, from dy [R, C, S, S] and the table. */
+/**
+ * dfeatures [B, C, H, W] (+)= the gradient of {@link roiAlign} without masks, from dy [R, C, S, S] and the table.
+ *
+ * An invocation takes 2×2 cells: neighbours mostly gather from the same bins, so each loaded bin serves four cells.
+ */
 export function roiAlignBackward({
   accumulate,
   ...shape
 }: RoIAlignShape & { accumulate: boolean }): Kernel<'dy' | 'rois' | 'table' | 'dfeatures'> {
   const { batch, channels, height, width, outputSize } = shape;
-  const items = batch * channelGroups(channels) * height * width;
+  const groups = Math.ceil(channels / BACKWARD_CHANNELS);
+  const items = batch * groups * Math.ceil(height / 2) * Math.ceil(width / 2);
   return defineKernel({
     name: 'roi.alignBackward',
     bindings: { dy: read(), rois: read(), table: read(), dfeatures: write() },
-    uniforms: { ...uniformsOf(shape), items: u32(items), accumulate: u32(accumulate ? 1 : 0) },
+    uniforms: { ...uniformsOf(shape), items: u32(items), groups: u32(groups), accumulate: u32(accumulate ? 1 : 0) },
     grid: linearGrid(items, WORKGROUP),
     bytes: 4 * (shape.rois * channels * outputSize * outputSize + batch * channels * height * width),
-    source: () => wgsl`${linearIndex(WORKGROUP)}
+    source: () => wgsl`
+fn store(row: u32, column: u32, plane: u32, value: f32) {
+  if (row >= u.height || column >= u.width) { return; }
+  let at = (plane * u.height + row) * u.width + column;
+  dfeatures[at] = value + select(0.0, dfeatures[at], u.accumulate == 1u);
+}
+${linearIndex(WORKGROUP)}
   if (i >= u.items) { return; }
-  let plane = u.height * u.width;
-  let groups = (u.channels + ${CHANNELS - 1}u) / ${CHANNELS}u;
-  let cell = i % plane;
-  let first = (i / plane) % groups * ${CHANNELS}u;
-  let image = i / (plane * groups);
+  // Neighbouring invocations share cells, not channels: they meet the same RoIs.
+  let first = i % u.groups * ${BACKWARD_CHANNELS}u;
+  let tilesX = (u.width + 1u) / 2u;
+  let tilesY = (u.height + 1u) / 2u;
+  let tile = i / u.groups;
+  let column = tile % tilesX * 2u;
+  let row = (tile / tilesX) % tilesY * 2u;
+  let image = tile / (tilesX * tilesY);
   let entry = u.size + 2u;
-  let row = cell / u.width * u.rois;
-  let column = (u.height + cell % u.width) * u.rois;
+  // The table's first entries of both rows and both columns.
+  let ys = vec2u(row, min(row + 1u, u.height - 1u)) * u.rois * entry;
+  let xs = (u.height + vec2u(column, min(column + 1u, u.width - 1u))) * u.rois * entry;
   let bins = u.size * u.size;
-${forChannels((k) => `  let channel${k} = min(first + ${k}u, u.channels - 1u) * bins;\n  var sum${k} = 0.0;`)}
+${forChannels(BACKWARD_CHANNELS, (k) => `  let channel${k} = min(first + ${k}u, u.channels - 1u) * bins;
+  var sum${k} = vec4f(0.0);`)}
   for (var roi = 0u; roi < u.rois; roi++) {
-    if (u32(rois[roi * 5u]) != image) { continue; }
-    let ys = (row + roi) * entry;
-    let yEnd = u32(table[ys]);
+    let y = ys + roi * entry;
+    let yEnd = u32(max(table[y.x], table[y.y]));
     if (yEnd == 0u) { continue; }
-    let xs = (column + roi) * entry;
-    let xEnd = u32(table[xs]);
-    if (xEnd == 0u) { continue; }
-    let xStart = u32(table[xs + 1u]);
-    for (var py = u32(table[ys + 1u]); py < yEnd; py++) {
-      let wy = table[ys + 2u + py];
+    let x = xs + roi * entry;
+    let xEnd = u32(max(table[x.x], table[x.y]));
+    if (xEnd == 0u || u32(rois[roi * 5u]) != image) { continue; }
+    let xStart = u32(min(table[x.x + 1u], table[x.y + 1u]));
+    for (var py = u32(min(table[y.x + 1u], table[y.y + 1u])); py < yEnd; py++) {
+      let wy = vec2f(table[y.x + 2u + py], table[y.y + 2u + py]);
       for (var px = xStart; px < xEnd; px++) {
-        let w = wy * table[xs + 2u + px];
+        let wx = vec2f(table[x.x + 2u + px], table[x.y + 2u + px]);
+        let w = wy.xxyy * wx.xyxy;
         let bin = roi * u.channels * bins + py * u.size + px;
-${forChannels((k) => `        sum${k} += w * dy[bin + channel${k}];`)}
+${forChannels(BACKWARD_CHANNELS, (k) => `        sum${k} += w * dy[bin + channel${k}];`)}
       }
     }
   }
-  let out = image * u.channels * plane + cell;
-${forChannels((k) => `  if (first + ${k}u < u.channels) {
-    let at = out + (first + ${k}u) * plane;
-    dfeatures[at] = sum${k} + select(0.0, dfeatures[at], u.accumulate == 1u);
+${forChannels(BACKWARD_CHANNELS, (k) => `  if (first + ${k}u < u.channels) {
+    let plane = image * u.channels + first + ${k}u;
+    store(row, column, plane, sum${k}.x);
+    store(row, column + 1u, plane, sum${k}.y);
+    store(row + 1u, column, plane, sum${k}.z);
+    store(row + 1u, column + 1u, plane, sum${k}.w);
   }`)}
 }`,
   });

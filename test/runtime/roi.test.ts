@@ -28,7 +28,7 @@ function randomRois(count: number, batch: number, width: number, height: number)
 for (const [batch, channels, height, width, outputSize, samplingRatio] of [
   [1, 1, 1, 1, 7, 0],
   [2, 9, 7, 13, 7, 0],
-  [1, 16, 23, 11, 3, 0],
+  [1, 35, 23, 11, 3, 0],
   [1, 3, 9, 10, 7, 2],
 ]) {
   const spatialScale = 1 / 8;
