@@ -1,11 +1,11 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { parseCoco } from '@cim/tools/datasets/coco';
 import { labelsOnly } from '@cim/tools/datasets/dataset';
 import { groundTruth } from '@cim/tools/datasets/ground-truth';
 import { openDataset } from '@cim/tools/datasets/open';
 import { DataError } from '@cim/tools/errors';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 
@@ -102,11 +102,17 @@ test('a folder is opened by split, images ascending by id', async () => {
     const dataset = await openDataset({ path, split: 'train' });
     assert.is(dataset.name, 'train');
     assert.is(dataset.root, join(folder, 'set'));
-    assert.equal(dataset.images.map((image) => image.id), [9, 20]);
+    assert.equal(
+      dataset.images.map((image) => image.id),
+      [9, 20],
+    );
     assert.is(dataset.images[0].file, join(folder, 'set/JPEGImages/a.jpg'));
     const training = labelsOnly(dataset);
     assert.is(training.unlabelled, 1);
-    assert.equal(training.images.map(({ id, labels }) => ({ id, labels })), [{ id: 20, labels: [1] }]);
+    assert.equal(
+      training.images.map(({ id, labels }) => ({ id, labels })),
+      [{ id: 20, labels: [1] }],
+    );
     assert.not('annotations' in training.images[0]);
   }
 });
@@ -117,7 +123,10 @@ test('images are found in every usual place', async () => {
     put(`${root}/annotations/instances_val2017.json`, coco({}));
     const files = ['a.jpg', 'b.jpg'].map((name) => put(`${root}/${place}/${name}`));
     const dataset = await openDataset({ path: join(folder, root), split: 'val' });
-    assert.equal(dataset.images.map((image) => image.file), files);
+    assert.equal(
+      dataset.images.map((image) => image.file),
+      files,
+    );
   }
 });
 

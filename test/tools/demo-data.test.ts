@@ -1,3 +1,6 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { decodeRle } from '@cim/model/evaluate/rle';
 import { labelsOnly } from '@cim/tools/datasets/dataset';
 import { groundTruth } from '@cim/tools/datasets/ground-truth';
@@ -7,9 +10,6 @@ import { coverage, ellipse, maskOf, rectangle } from '@cim/tools/demo-data/raste
 import { demoScene, writeDemoDataset } from '@cim/tools/demo-data/write';
 import { ConfigError, OutputError } from '@cim/tools/errors';
 import { decodeImage } from '@cim/tools/images/decode';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 
@@ -36,7 +36,11 @@ test('coverage is the area of a shape', () => {
 test('a scene depends on its seed and index alone', () => {
   const [a, b] = [demoScene(1, 'train', 7, 96, 72), demoScene(1, 'train', 7, 96, 72)];
   assert.equal(a, b);
-  for (const other of [demoScene(2, 'train', 7, 96, 72), demoScene(1, 'val', 7, 96, 72), demoScene(1, 'train', 8, 96, 72)]) {
+  for (const other of [
+    demoScene(2, 'train', 7, 96, 72),
+    demoScene(1, 'val', 7, 96, 72),
+    demoScene(1, 'train', 8, 96, 72),
+  ]) {
     assert.not.equal(other.image.rgb, a.image.rgb);
   }
 });
@@ -89,18 +93,31 @@ test('a mask covers its object: the body has the colour of its class inside, not
 
 test('the written data set opens, and holds what was drawn', async () => {
   const progress: number[] = [];
-  const options = { seed: 5, train: 6, val: 3, width: 96, height: 72, onProgress: (done: number) => progress.push(done) };
+  const options = {
+    seed: 5,
+    train: 6,
+    val: 3,
+    width: 96,
+    height: 72,
+    onProgress: (done: number) => progress.push(done),
+  };
   await writeDemoDataset(folder, options);
   assert.equal(progress, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
   const train = await openDataset({ path: folder, split: 'train' });
   const val = await openDataset({ path: folder, split: 'val', classes: train.classes });
   assert.equal([train.images.length, val.images.length], [6, 3]);
-  assert.equal(train.classes.map(({ name }) => name), objectClasses.map(({ name }) => name));
+  assert.equal(
+    train.classes.map(({ name }) => name),
+    objectClasses.map(({ name }) => name),
+  );
   assert.is(labelsOnly(train).unlabelled, 0);
 
   const scene = demoScene(5, 'val', 2, 96, 72);
   const [image, truth] = [val.images[2], groundTruth(val)];
-  assert.equal(image.labels, [...new Set(scene.instances.map((i) => i.classIndex))].sort((a, b) => a - b));
+  assert.equal(
+    image.labels,
+    [...new Set(scene.instances.map((i) => i.classIndex))].sort((a, b) => a - b),
+  );
   const stored = truth.annotations.filter((annotation) => annotation.image_id === image.id);
   assert.is(stored.length, scene.instances.length);
   for (const [i, { mask, area }] of scene.instances.entries()) {
@@ -122,7 +139,10 @@ test('the written data set opens, and holds what was drawn', async () => {
 
 test('impossible wishes and folders are errors', async () => {
   const rejects = async (target: string, options: object, type: typeof ConfigError, message: RegExp) => {
-    const error = await writeDemoDataset(target, options).then(() => undefined, (e: Error) => e);
+    const error = await writeDemoDataset(target, options).then(
+      () => undefined,
+      (e: Error) => e,
+    );
     assert.instance(error, type);
     assert.match(String(error?.message), message);
   };

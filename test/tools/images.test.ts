@@ -1,10 +1,10 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { ImageError } from '@cim/tools/errors';
 import { decodeImage } from '@cim/tools/images/decode';
 import { ImageLoader } from '@cim/tools/images/loader';
 import { encodePng } from '@cim/tools/images/png';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import sharp from 'sharp';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -41,7 +41,12 @@ async function rejection(run: Promise<unknown>): Promise<Error & { remedy?: stri
 /** Largest difference to the quadrants, away from their borders. */
 function difference(rgb: Uint8Array): number {
   let largest = 0;
-  for (const [x, y] of [[5, 4], [30, 4], [5, 16], [30, 16]]) {
+  for (const [x, y] of [
+    [5, 4],
+    [30, 4],
+    [5, 16],
+    [30, 16],
+  ]) {
     for (let c = 0; c < 3; c++) {
       const i = (y * WIDTH + x) * 3 + c;
       largest = Math.max(largest, Math.abs(rgb[i] - quadrants[i]));
@@ -69,19 +74,42 @@ test('JPEG, CMYK, grey, 16 bits and transparency become 8-bit RGB', async () => 
   assert.is(cmyk.rgb.length, WIDTH * HEIGHT * 3);
 
   const grey = { raw: { width: 4, height: 1, channels: 1 } } as const;
-  const g8 = await decodeImage(put('g8.png', await sharp(Uint8Array.of(0, 50, 128, 255), grey).toColourspace('b-w').png().toBuffer()));
-  assert.equal([...g8.rgb], [0, 50, 128, 255].flatMap((v) => [v, v, v]));
+  const g8 = await decodeImage(
+    put(
+      'g8.png',
+      await sharp(Uint8Array.of(0, 50, 128, 255), grey)
+        .toColourspace('b-w')
+        .png()
+        .toBuffer(),
+    ),
+  );
+  assert.equal(
+    [...g8.rgb],
+    [0, 50, 128, 255].flatMap((v) => [v, v, v]),
+  );
   const wide = Uint16Array.of(0, 50 * 257, 128 * 257, 65535);
   const g16 = await decodeImage(put('g16.png', await sharp(wide, grey).toColourspace('grey16').png().toBuffer()));
-  assert.equal([...g16.rgb], [0, 50, 128, 255].flatMap((v) => [v, v, v]));
+  assert.equal(
+    [...g16.rgb],
+    [0, 50, 128, 255].flatMap((v) => [v, v, v]),
+  );
 
   const clear = { raw: { width: 2, height: 1, channels: 4 } } as const;
-  const alpha = await decodeImage(put('alpha.png', await sharp(Uint8Array.of(9, 8, 7, 255, 9, 8, 7, 0), clear).png().toBuffer()));
+  const alpha = await decodeImage(
+    put(
+      'alpha.png',
+      await sharp(Uint8Array.of(9, 8, 7, 255, 9, 8, 7, 0), clear)
+        .png()
+        .toBuffer(),
+    ),
+  );
   assert.equal([...alpha.rgb], [9, 8, 7, 255, 255, 255]);
 });
 
 test('EXIF orientation is applied', async () => {
-  const turned = await decodeImage(put('turned.jpg', await source().jpeg().withMetadata({ orientation: 6 }).toBuffer()));
+  const turned = await decodeImage(
+    put('turned.jpg', await source().jpeg().withMetadata({ orientation: 6 }).toBuffer()),
+  );
   assert.equal([turned.width, turned.height], [HEIGHT, WIDTH]);
   const at = (x: number, y: number) => [...turned.rgb.subarray((y * HEIGHT + x) * 3, (y * HEIGHT + x) * 3 + 3)];
   assert.ok(at(16, 5)[0] > 150, 'red was top left, a quarter turn clockwise puts it top right');
@@ -116,6 +144,27 @@ test('damaged files are named', async () => {
   const missing = await rejection(decodeImage(join(folder, 'none.jpg')));
   assert.instance(missing, ImageError);
   assert.match(missing.message, 'no such file');
+});
+
+test('images are resized on request, and remember the size they had', async () => {
+  const file = join(folder, 'turned.jpg');
+  const inside = await decodeImage(file, { width: 14, height: 14, fit: 'inside' });
+  assert.equal([inside.width, inside.height], [8, 14]);
+  assert.equal(inside.original, { width: HEIGHT, height: WIDTH });
+  const larger = await decodeImage(file, { width: 400, height: 400, fit: 'inside' });
+  assert.equal([larger.width, larger.height], [HEIGHT, WIDTH], 'never enlarged');
+  const loader = new ImageLoader({ size: { width: 50, height: 40, fit: 'fill' } });
+  const filled = await loader.load(file);
+  assert.equal([filled.width, filled.height, filled.rgb.length], [50, 40, 50 * 40 * 3]);
+});
+
+test('a single bad image is skipped or, by a strict loader, thrown', async () => {
+  const reports: ImageError[] = [];
+  const loader = new ImageLoader({ report: (error) => reports.push(error) });
+  assert.is((await loader.loadOrSkip(join(folder, 'a.png')))?.width, WIDTH);
+  for (let i = 0; i < 2; i++) assert.is(await loader.loadOrSkip(join(folder, 'text.jpg')), null);
+  assert.is(reports.length, 1);
+  assert.instance(await rejection(new ImageLoader({ strict: true }).loadOrSkip(join(folder, 'text.jpg'))), ImageError);
 });
 
 test('the cache holds what fits and forgets the least recently used', async () => {

@@ -1,10 +1,10 @@
-import { CheckpointError, OutputError } from '@cim/tools/errors';
-import { writeFileAtomic } from '@cim/tools/formats/atomic';
-import { readSafetensors, type SafeTensor, writeSafetensors } from '@cim/tools/formats/safetensors';
 import { deepStrictEqual } from 'node:assert/strict';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { CheckpointError, OutputError } from '@cim/tools/errors';
+import { writeFileAtomic } from '@cim/tools/formats/atomic';
+import { readSafetensors, type SafeTensor, writeSafetensors } from '@cim/tools/formats/safetensors';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 

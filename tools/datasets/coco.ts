@@ -1,7 +1,7 @@
 /** The COCO detection format: one JSON file of images, categories and annotations. */
 import { DataError } from '../errors.ts';
 import { parseJson, readText } from '../formats/json.ts';
-import type { ObjectAnnotation, DatasetClass } from './dataset.ts';
+import type { DatasetClass, ObjectAnnotation } from './dataset.ts';
 import type { ImageList, ListedImage } from './locate.ts';
 
 const FORMAT_REMEDY =
@@ -49,7 +49,8 @@ export function parseCoco(text: string, file: string): ImageList {
     if (typeof fileName !== 'string' || fileName === '') return fail(`image ${id} has no file_name`);
     if (images.has(id)) fail(`the image id ${id} ("${fileName}") stands twice`);
     for (const [key, value] of Object.entries({ width, height })) {
-      if (value !== undefined && !(isId(value) && value > 0)) fail(`image ${id} has the ${key} ${JSON.stringify(value)}`);
+      if (value !== undefined && !(isId(value) && value > 0))
+        fail(`image ${id} has the ${key} ${JSON.stringify(value)}`);
     }
     const size = { width: width as number | undefined, height: height as number | undefined };
     images.set(id, { id, fileName, ...size, labels: [], annotations: [] });

@@ -41,15 +41,26 @@ export function parseCsv(text: string, file: string, classes?: readonly DatasetC
   const listed = rows.map(({ record, info }) => {
     const [fileName, labels] = record;
     if (record.length !== 2 || fileName === '') {
-      throw new DataError(`${file}, line ${info.lines}: "${record.join()}" is not a file and its labels.`, FORMAT_REMEDY);
+      throw new DataError(
+        `${file}, line ${info.lines}: "${record.join()}" is not a file and its labels.`,
+        FORMAT_REMEDY,
+      );
     }
     if (seen.has(fileName)) {
       throw new DataError(`${file}, line ${info.lines}: "${fileName}" stands twice.`, 'Give each file one line.');
     }
     seen.add(fileName);
-    return { fileName, line: info.lines, names: labels.split(separator).map((name) => name.trim()).filter(Boolean) };
+    return {
+      fileName,
+      line: info.lines,
+      names: labels
+        .split(separator)
+        .map((name) => name.trim())
+        .filter(Boolean),
+    };
   });
-  const known = classes ?? [...new Set(listed.flatMap(({ names }) => names))].sort().map((name, i) => ({ id: i + 1, name }));
+  const known =
+    classes ?? [...new Set(listed.flatMap(({ names }) => names))].sort().map((name, i) => ({ id: i + 1, name }));
   const classIndex = new Map(known.map(({ name }, i) => [name, i]));
   const images = listed.map(({ fileName, line, names }, i) => {
     const labels = new Set(names.map((name) => classIndex.get(name) ?? unknownClass(file, line, name, known)));

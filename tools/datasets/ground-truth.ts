@@ -14,8 +14,14 @@ export function groundTruth({ name, root, classes, images }: Dataset): CocoJson 
   const fail = (problem: string, cause?: unknown): never => {
     throw new DataError(`"${name}" in ${root} cannot be evaluated: ${problem}.`, remedy, { cause });
   };
-  let nextId = images.reduce((largest, image) => image.annotations.reduce((id, a) => Math.max(id, a.id ?? 0), largest), 0);
-  const complete = (annotation: ObjectAnnotation, { fileName, width = 0, height = 0 }: DatasetImage): CocoAnnotation => {
+  let nextId = images.reduce(
+    (largest, image) => image.annotations.reduce((id, a) => Math.max(id, a.id ?? 0), largest),
+    0,
+  );
+  const complete = (
+    annotation: ObjectAnnotation,
+    { fileName, width = 0, height = 0 }: DatasetImage,
+  ): CocoAnnotation => {
     const { segmentation, iscrowd = 0, id = ++nextId } = annotation;
     if (segmentation === undefined) return fail(`annotation ${annotation.id ?? ''} of ${fileName} has no segmentation`);
     if (annotation.area !== undefined && annotation.bbox !== undefined) {

@@ -2,7 +2,7 @@
 import { statSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import { DataError, firstNames } from '../errors.ts';
-import type { ObjectAnnotation, DatasetClass, DatasetImage } from './dataset.ts';
+import type { DatasetClass, DatasetImage, ObjectAnnotation } from './dataset.ts';
 
 export interface ListedImage {
   readonly id: number;
@@ -34,7 +34,9 @@ export function datasetRoot(annotationFile: string): string {
 export function locateImages(list: ImageList, annotationFile: string, split: string): DatasetImage[] {
   const root = datasetRoot(annotationFile);
   const beside = dirname(resolve(annotationFile));
-  const folders = ['JPEGImages', 'images', split, `${split}2017`, `images/${split}`, '.'].map((name) => resolve(root, name));
+  const folders = ['JPEGImages', 'images', split, `${split}2017`, `images/${split}`, '.'].map((name) =>
+    resolve(root, name),
+  );
   const candidates = [...new Set([...folders, beside])];
   const missing: string[] = [];
   let last = candidates[0]; // images lie together: the folder of the previous one is the best guess

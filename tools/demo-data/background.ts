@@ -1,7 +1,18 @@
 /** Cluttered backgrounds: seven kinds of scenery, then shapes that are no object of any class. */
 import type { Generator } from '@cim/runtime';
 import { between, type Colour, hsv, mix, pick, scaled } from './colour.ts';
-import { type Canvas, coverage, curve, ellipse, fill, flood, type Paint, place, type Point, rectangle } from './raster.ts';
+import {
+  type Canvas,
+  coverage,
+  curve,
+  ellipse,
+  fill,
+  flood,
+  type Paint,
+  type Point,
+  place,
+  rectangle,
+} from './raster.ts';
 import { checks, dots, Noise, stripes } from './texture.ts';
 
 /** A muted colour: the objects are more saturated. */
@@ -11,7 +22,8 @@ const muted = (generator: Generator, low = 0.3, high = 0.85): Colour =>
 /** A close relative of a colour. */
 const near = (colour: Colour, generator: Generator, amount = 0.16): Colour => {
   const light = between(generator, -amount, amount);
-  const channel = (value: number): number => Math.min(Math.max(value + light + between(generator, -0.05, 0.05), 0.04), 0.96);
+  const channel = (value: number): number =>
+    Math.min(Math.max(value + light + between(generator, -0.05, 0.05), 0.04), 0.96);
   return [channel(colour[0]), channel(colour[1]), channel(colour[2])];
 };
 
@@ -60,7 +72,13 @@ const fabric =
   (pattern: typeof stripes | typeof checks): Kind =>
   ({ generator, noise, height }) => {
     const base = muted(generator);
-    const weave = pattern(base, near(base, generator, 0.2), between(generator, 0.07, 0.22) * height, between(generator, 0, Math.PI), 1);
+    const weave = pattern(
+      base,
+      near(base, generator, 0.2),
+      between(generator, 0.07, 0.22) * height,
+      between(generator, 0, Math.PI),
+      1,
+    );
     return (x, y) => {
       const fold = noise.fractal((x * 3) / height, (y * 3) / height, 3);
       const thread = noise.at((x * 60) / height, (y * 60) / height);
@@ -69,14 +87,24 @@ const fabric =
   };
 
 const bricks: Kind = ({ generator, noise, height }) => {
-  const [brick, mortar] = [hsv(between(generator, 0, 0.12), between(generator, 0.2, 0.4), between(generator, 0.4, 0.7)), muted(generator, 0.6)];
-  const [w, h, joint] = [between(generator, 0.18, 0.28) * height, between(generator, 0.08, 0.12) * height, 0.012 * height];
+  const [brick, mortar] = [
+    hsv(between(generator, 0, 0.12), between(generator, 0.2, 0.4), between(generator, 0.4, 0.7)),
+    muted(generator, 0.6),
+  ];
+  const [w, h, joint] = [
+    between(generator, 0.18, 0.28) * height,
+    between(generator, 0.08, 0.12) * height,
+    0.012 * height,
+  ];
   return (x, y) => {
     const row = Math.floor(y / h);
     const shifted = x / w + (row % 2) / 2;
     const column = Math.floor(shifted);
     const inset = Math.min((shifted - column) * w, (column + 1 - shifted) * w, y - row * h, (row + 1) * h - y);
-    const tone = 0.7 + 0.35 * noise.at(column * 3.7 + 0.5, row * 5.3 + 0.5) + 0.3 * noise.fractal((x * 20) / height, (y * 20) / height, 2);
+    const tone =
+      0.7 +
+      0.35 * noise.at(column * 3.7 + 0.5, row * 5.3 + 0.5) +
+      0.3 * noise.fractal((x * 20) / height, (y * 20) / height, 2);
     return mix(mortar, scaled(brick, tone), inset - joint + 0.5);
   };
 };

@@ -22,7 +22,11 @@ export function mix(a: Colour, b: Colour, t: number): Colour {
   return [a[0] + share * (b[0] - a[0]), a[1] + share * (b[1] - a[1]), a[2] + share * (b[2] - a[2])];
 }
 
-export const scaled = (colour: Colour, factor: number): Colour => [colour[0] * factor, colour[1] * factor, colour[2] * factor];
+export const scaled = (colour: Colour, factor: number): Colour => [
+  colour[0] * factor,
+  colour[1] * factor,
+  colour[2] * factor,
+];
 
 /** The colour as another light shows it: brightness ±15 %, each channel ±6 %. */
 export function jittered([red, green, blue]: Colour, generator: Generator): Colour {
@@ -32,7 +36,8 @@ export function jittered([red, green, blue]: Colour, generator: Generator): Colo
 }
 
 /** Uniform in [low, high). */
-export const between = (generator: Generator, low: number, high: number): number => low + (high - low) * generator.uniform();
+export const between = (generator: Generator, low: number, high: number): number =>
+  low + (high - low) * generator.uniform();
 
 /** One of the items. */
 export const pick = <T>(generator: Generator, items: readonly T[]): T => items[generator.integer(items.length)];

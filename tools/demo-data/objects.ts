@@ -5,7 +5,7 @@
  */
 import type { Generator } from '@cim/runtime';
 import { type Colour, jittered, rgb, scaled } from './colour.ts';
-import { coverage, curve, ellipse, maskOf, type Paint, place, type Point, type Polygon, rectangle } from './raster.ts';
+import { coverage, curve, ellipse, maskOf, type Paint, type Point, type Polygon, place, rectangle } from './raster.ts';
 import { checks, dots, shaded, stripes } from './texture.ts';
 
 /** A shape and what colours it: the body's colour (times `shade`), the distinctive part's texture, or a colour of its own. */
@@ -24,7 +24,10 @@ export interface ObjectClass {
   readonly parts: readonly Part[];
 }
 
-const mirrored = (points: readonly Point[]): Point[] => [...points, ...points.map(([x, y]): Point => [-x, y]).reverse()];
+const mirrored = (points: readonly Point[]): Point[] => [
+  ...points,
+  ...points.map(([x, y]): Point => [-x, y]).reverse(),
+];
 const DARK = rgb(45, 42, 48);
 
 const lantern: ObjectClass = {
@@ -33,8 +36,26 @@ const lantern: ObjectClass = {
   mark: (soft, colour) => checks(colour(rgb(255, 225, 60)), colour(rgb(240, 90, 20)), 0.11, Math.PI / 4, soft),
   parts: [
     { shape: ellipse(0, -0.5, 0.1, 0.09), fill: DARK },
-    { shape: mirrored([[0.02, -0.46], [0.16, -0.44], [0.26, -0.32]]), fill: 'body', shade: 0.72 },
-    { shape: curve(mirrored([[0.2, -0.36], [0.33, -0.12], [0.34, 0.12], [0.22, 0.36]])), fill: 'body' },
+    {
+      shape: mirrored([
+        [0.02, -0.46],
+        [0.16, -0.44],
+        [0.26, -0.32],
+      ]),
+      fill: 'body',
+      shade: 0.72,
+    },
+    {
+      shape: curve(
+        mirrored([
+          [0.2, -0.36],
+          [0.33, -0.12],
+          [0.34, 0.12],
+          [0.22, 0.36],
+        ]),
+      ),
+      fill: 'body',
+    },
     { shape: rectangle(-0.24, 0.33, 0.24, 0.42), fill: 'body', shade: 0.72 },
     { shape: ellipse(0, 0.02, 0.15, 0.19), fill: 'mark' },
   ],
@@ -48,8 +69,25 @@ const truck: ObjectClass = {
     { shape: rectangle(-0.6, 0.2, 0.58, 0.3), fill: DARK },
     { shape: rectangle(-0.62, -0.34, 0.22, 0.24), fill: 'body' },
     { shape: rectangle(-0.62, -0.34, 0.22, -0.28), fill: 'body', shade: 0.75 },
-    { shape: [[0.25, -0.14], [0.46, -0.14], [0.6, 0.06], [0.6, 0.26], [0.25, 0.26]], fill: 'mark' },
-    { shape: [[0.36, -0.08], [0.44, -0.08], [0.53, 0.05], [0.36, 0.05]], fill: rgb(170, 215, 235) },
+    {
+      shape: [
+        [0.25, -0.14],
+        [0.46, -0.14],
+        [0.6, 0.06],
+        [0.6, 0.26],
+        [0.25, 0.26],
+      ],
+      fill: 'mark',
+    },
+    {
+      shape: [
+        [0.36, -0.08],
+        [0.44, -0.08],
+        [0.53, 0.05],
+        [0.36, 0.05],
+      ],
+      fill: rgb(170, 215, 235),
+    },
     { shape: ellipse(-0.38, 0.3, 0.12), fill: DARK },
     { shape: ellipse(0.4, 0.3, 0.12), fill: DARK },
     { shape: ellipse(-0.38, 0.3, 0.05), fill: rgb(190, 190, 190) },
@@ -62,9 +100,38 @@ const mushroom: ObjectClass = {
   body: rgb(196, 62, 48),
   mark: (soft, colour) => stripes(colour(rgb(255, 246, 214)), colour(rgb(120, 190, 60)), 0.13, Math.PI / 2, soft),
   parts: [
-    { shape: curve(mirrored([[0.11, -0.02], [0.11, 0.2], [0.17, 0.46]])), fill: 'mark' },
-    { shape: curve(mirrored([[0.12, -0.46], [0.42, -0.26], [0.52, 0.03], [0.28, 0.08]])), fill: 'body' },
-    { shape: curve(mirrored([[0.24, 0.02], [0.46, 0.04], [0.26, 0.09]])), fill: 'body', shade: 0.7 },
+    {
+      shape: curve(
+        mirrored([
+          [0.11, -0.02],
+          [0.11, 0.2],
+          [0.17, 0.46],
+        ]),
+      ),
+      fill: 'mark',
+    },
+    {
+      shape: curve(
+        mirrored([
+          [0.12, -0.46],
+          [0.42, -0.26],
+          [0.52, 0.03],
+          [0.28, 0.08],
+        ]),
+      ),
+      fill: 'body',
+    },
+    {
+      shape: curve(
+        mirrored([
+          [0.24, 0.02],
+          [0.46, 0.04],
+          [0.26, 0.09],
+        ]),
+      ),
+      fill: 'body',
+      shade: 0.7,
+    },
   ],
 };
 
@@ -75,15 +142,41 @@ const bird: ObjectClass = {
   parts: [
     { shape: rectangle(-0.04, 0.24, 0, 0.46), fill: DARK },
     { shape: rectangle(0.08, 0.24, 0.12, 0.46), fill: DARK },
-    { shape: [[0.5, -0.28], [0.68, -0.2], [0.5, -0.14]], fill: rgb(245, 150, 40) },
+    {
+      shape: [
+        [0.5, -0.28],
+        [0.68, -0.2],
+        [0.5, -0.14],
+      ],
+      fill: rgb(245, 150, 40),
+    },
     {
       shape: curve([
-        [-0.66, -0.1], [-0.34, -0.06], [-0.05, -0.16], [0.18, -0.32], [0.36, -0.42], [0.53, -0.3],
-        [0.5, -0.14], [0.38, 0.02], [0.26, 0.24], [0, 0.32], [-0.3, 0.2], [-0.6, 0.06],
+        [-0.66, -0.1],
+        [-0.34, -0.06],
+        [-0.05, -0.16],
+        [0.18, -0.32],
+        [0.36, -0.42],
+        [0.53, -0.3],
+        [0.5, -0.14],
+        [0.38, 0.02],
+        [0.26, 0.24],
+        [0, 0.32],
+        [-0.3, 0.2],
+        [-0.6, 0.06],
       ]),
       fill: 'body',
     },
-    { shape: curve([[-0.28, 0.06], [-0.02, -0.1], [0.2, -0.02], [0.1, 0.16], [-0.14, 0.2]]), fill: 'mark' },
+    {
+      shape: curve([
+        [-0.28, 0.06],
+        [-0.02, -0.1],
+        [0.2, -0.02],
+        [0.1, 0.16],
+        [-0.14, 0.2],
+      ]),
+      fill: 'mark',
+    },
     { shape: ellipse(0.38, -0.28, 0.06), fill: rgb(250, 250, 250) },
     { shape: ellipse(0.39, -0.28, 0.03), fill: DARK },
   ],
@@ -94,10 +187,48 @@ const fish: ObjectClass = {
   body: rgb(240, 140, 40),
   mark: (soft, colour) => dots(colour(rgb(35, 35, 120)), colour(rgb(120, 235, 245)), 0.12, soft),
   parts: [
-    { shape: curve([[-0.3, 0], [-0.5, -0.2], [-0.66, -0.3], [-0.58, 0], [-0.66, 0.3], [-0.5, 0.2]]), fill: 'mark' },
-    { shape: [[-0.1, -0.22], [0.06, -0.42], [0.26, -0.2]], fill: 'body', shade: 0.75 },
-    { shape: [[0, 0.2], [-0.02, 0.38], [0.18, 0.2]], fill: 'body', shade: 0.75 },
-    { shape: curve([[-0.4, 0], [-0.16, -0.22], [0.16, -0.29], [0.44, -0.16], [0.58, 0], [0.44, 0.15], [0.16, 0.27], [-0.16, 0.2]]), fill: 'body' },
+    {
+      shape: curve([
+        [-0.3, 0],
+        [-0.5, -0.2],
+        [-0.66, -0.3],
+        [-0.58, 0],
+        [-0.66, 0.3],
+        [-0.5, 0.2],
+      ]),
+      fill: 'mark',
+    },
+    {
+      shape: [
+        [-0.1, -0.22],
+        [0.06, -0.42],
+        [0.26, -0.2],
+      ],
+      fill: 'body',
+      shade: 0.75,
+    },
+    {
+      shape: [
+        [0, 0.2],
+        [-0.02, 0.38],
+        [0.18, 0.2],
+      ],
+      fill: 'body',
+      shade: 0.75,
+    },
+    {
+      shape: curve([
+        [-0.4, 0],
+        [-0.16, -0.22],
+        [0.16, -0.29],
+        [0.44, -0.16],
+        [0.58, 0],
+        [0.44, 0.15],
+        [0.16, 0.27],
+        [-0.16, 0.2],
+      ]),
+      fill: 'body',
+    },
     { shape: ellipse(0.38, -0.07, 0.07), fill: rgb(250, 250, 250) },
     { shape: ellipse(0.4, -0.07, 0.035), fill: DARK },
   ],

@@ -140,7 +140,12 @@ export function ellipse(x: number, y: number, radiusX: number, radiusY = radiusX
 }
 
 export function rectangle(left: number, top: number, right: number, bottom: number): Polygon {
-  return [[left, top], [right, top], [right, bottom], [left, bottom]];
+  return [
+    [left, top],
+    [right, top],
+    [right, bottom],
+    [left, bottom],
+  ];
 }
 
 /** A closed Catmull–Rom curve through the points. */
@@ -153,7 +158,9 @@ export function curve(points: readonly Point[]): Polygon {
       const t = step / steps;
       const along = (k: 0 | 1): number =>
         p1[k] +
-        0.5 * t * (p2[k] - p0[k] + t * (2 * p0[k] - 5 * p1[k] + 4 * p2[k] - p3[k] + t * (3 * (p1[k] - p2[k]) + p3[k] - p0[k])));
+        0.5 *
+          t *
+          (p2[k] - p0[k] + t * (2 * p0[k] - 5 * p1[k] + 4 * p2[k] - p3[k] + t * (3 * (p1[k] - p2[k]) + p3[k] - p0[k])));
       return [along(0), along(1)];
     });
   });

@@ -4,7 +4,7 @@ import type { RgbImage } from '../images/png.ts';
 import { paintBackground } from './background.ts';
 import { between, pick } from './colour.ts';
 import { objectClasses, partPaints, unitArea } from './objects.ts';
-import { type Canvas, coverage, type Coverage, fill, maskOf, place, placePaint, type Pose } from './raster.ts';
+import { type Canvas, type Coverage, coverage, fill, maskOf, type Pose, place, placePaint } from './raster.ts';
 
 export interface SceneInstance {
   /** Index into `objectClasses`. */
@@ -57,14 +57,24 @@ export function drawScene(classIndex: number, width: number, height: number, gen
 /** The class of each object of a picture, `first` leading. */
 function drawClasses(first: number, generator: Generator): number[] {
   let chance = generator.uniform();
-  const count = 1 + Math.max(0, COUNT_CHANCES.findIndex((c) => (chance -= c) < 0));
+  const count =
+    1 +
+    Math.max(
+      0,
+      COUNT_CHANCES.findIndex((c) => (chance -= c) < 0),
+    );
   const second = (first + 1 + generator.integer(objectClasses.length - 1)) % objectClasses.length;
   const both = count > 1 && generator.uniform() < TWO_CLASSES_CHANCE;
   return Array.from({ length: count }, (_, i) => (both && i % 2 === 1 ? second : first));
 }
 
 /** Draws an object at a random place over the others, or nothing if too little of any of them would be seen. */
-function tryPlacement(canvas: Canvas, classIndex: number, placed: readonly Placed[], generator: Generator): Placed[] | undefined {
+function tryPlacement(
+  canvas: Canvas,
+  classIndex: number,
+  placed: readonly Placed[],
+  generator: Generator,
+): Placed[] | undefined {
   const { width, height } = canvas;
   const object = objectClasses[classIndex];
   const wholeArea = between(generator, ...AREA_SHARE) * width * height;
@@ -138,4 +148,5 @@ function develop({ width, height, rgb }: Canvas, generator: Generator): Uint8Arr
 }
 
 /** Nearly normal with deviation 1: the sum of a random word's four bytes, centred (a byte's deviation is 73.9). */
-const bell = (word: number): number => ((word & 255) + ((word >>> 8) & 255) + ((word >>> 16) & 255) + (word >>> 24) - 510) / 147.8;
+const bell = (word: number): number =>
+  ((word & 255) + ((word >>> 8) & 255) + ((word >>> 16) & 255) + (word >>> 24) - 510) / 147.8;

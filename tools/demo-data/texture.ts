@@ -33,7 +33,10 @@ export function dots(a: Colour, b: Colour, period: number, soft: number): Paint 
 }
 
 /** Lit from above: 10 % brighter at y = −0.5, 14 % darker at y = 0.5. */
-export const shaded = (paint: Paint): Paint => (x, y) => scaled(paint(x, y), 0.98 - 0.24 * Math.min(Math.max(y, -0.5), 0.5));
+export const shaded =
+  (paint: Paint): Paint =>
+  (x, y) =>
+    scaled(paint(x, y), 0.98 - 0.24 * Math.min(Math.max(y, -0.5), 0.5));
 
 /** Smooth random values of period 32 over the plane. */
 export class Noise {

@@ -1,7 +1,8 @@
 /** The demo data set on the disk, in COCO's form. */
+
+import { join } from 'node:path';
 import { encodeRle, runsBox, runsOfMask } from '@cim/model/evaluate/rle';
 import { Generator } from '@cim/runtime';
-import { join } from 'node:path';
 import sharp from 'sharp';
 import { ConfigError } from '../errors.ts';
 import { writeFileAtomic } from '../formats/atomic.ts';
@@ -29,7 +30,12 @@ const categories = objectClasses.map(({ name }, i) => ({ id: i + 1, name, superc
 
 /** Picture `index` of a split; the classes lead in turn. It depends on the seed, the split, the index and the size alone. */
 export function demoScene(seed: number, split: Split, index: number, width: number, height: number): Scene {
-  return drawScene(index % objectClasses.length, width, height, new Generator(seed, (FIRST_ID[split] + index) * COUNTERS_A_PICTURE));
+  return drawScene(
+    index % objectClasses.length,
+    width,
+    height,
+    new Generator(seed, (FIRST_ID[split] + index) * COUNTERS_A_PICTURE),
+  );
 }
 
 /**
@@ -40,18 +46,28 @@ export function demoScene(seed: number, split: Split, index: number, width: numb
  */
 export async function writeDemoDataset(folder: string, options: DemoDataOptions = {}): Promise<void> {
   const { seed = 1, train = 240, val = 80, width = 192, height = 144, onProgress } = options;
-  for (const [name, value, least] of [['seed', seed, 0], ['train', train, 1], ['val', val, 1]] as const) {
+  for (const [name, value, least] of [
+    ['seed', seed, 0],
+    ['train', train, 1],
+    ['val', val, 1],
+  ] as const) {
     if (!Number.isInteger(value) || value < least || value >= FIRST_ID.val) {
       throw new ConfigError(`${name} is ${value}.`, `Give an integer from ${least} to ${FIRST_ID.val - 1}.`);
     }
   }
-  for (const [name, value] of [['width', width], ['height', height]] as const) {
+  for (const [name, value] of [
+    ['width', width],
+    ['height', height],
+  ] as const) {
     if (!Number.isInteger(value) || value < 64 || value > 2048) {
       throw new ConfigError(`The demo pictures' ${name} is ${value}.`, 'Give a number of pixels from 64 to 2048.');
     }
   }
   let done = 0;
-  for (const [split, count] of [['train', train], ['val', val]] as const) {
+  for (const [split, count] of [
+    ['train', train],
+    ['val', val],
+  ] as const) {
     const images: object[] = [];
     const annotations: object[] = [];
     let writing: Promise<void> = Promise.resolve();
@@ -84,7 +100,9 @@ export async function writeDemoDataset(folder: string, options: DemoDataOptions 
 }
 
 async function writeJpeg(path: string, { width, height, rgb }: Scene['image']): Promise<void> {
-  const jpeg = await sharp(rgb, { raw: { width, height, channels: 3 } }).jpeg({ quality: 92 }).toBuffer();
+  const jpeg = await sharp(rgb, { raw: { width, height, channels: 3 } })
+    .jpeg({ quality: 92 })
+    .toBuffer();
   await writeFileAtomic(path, jpeg);
 }
 

@@ -27,10 +27,18 @@ export function drawInstances(image: RgbImage, instances: readonly DrawnInstance
   const unit = Math.max(1, Math.round(Math.min(canvas.width, canvas.height) / 250));
   for (const instance of instances) {
     if (instance.mask.length !== image.width * image.height) {
-      throw new RangeError(`A mask of ${instance.mask.length} pixels on a picture of ${image.width} × ${image.height}.`);
+      throw new RangeError(
+        `A mask of ${instance.mask.length} pixels on a picture of ${image.width} × ${image.height}.`,
+      );
     }
     drawMask(canvas, instance, image.width, zoom, unit);
-    if (instance.box) drawBox(canvas, instance.box.map((value) => value * zoom), classColour(instance.classIndex), unit);
+    if (instance.box)
+      drawBox(
+        canvas,
+        instance.box.map((value) => value * zoom),
+        classColour(instance.classIndex),
+        unit,
+      );
   }
   for (const instance of instances) drawLabel(canvas, instance, image.width, zoom, unit);
   return canvas;
@@ -56,7 +64,13 @@ function blend({ width, height, rgb }: RgbImage, x: number, y: number, colour: R
   for (let c = 0; c < 3; c++) rgb[at + c] = Math.round(rgb[at + c] + opacity * (colour[c] - rgb[at + c]));
 }
 
-function drawMask(canvas: RgbImage, { mask, classIndex }: DrawnInstance, maskWidth: number, zoom: number, line: number): void {
+function drawMask(
+  canvas: RgbImage,
+  { mask, classIndex }: DrawnInstance,
+  maskWidth: number,
+  zoom: number,
+  line: number,
+): void {
   const { width, height } = canvas;
   const colour = classColour(classIndex);
   const inside = (x: number, y: number): boolean =>

@@ -83,7 +83,12 @@ export async function readSafetensors(path: string): Promise<Safetensors> {
   }
 }
 
-async function readBytes(file: FileHandle, position: number, length: number, fail: Fail): Promise<Uint8Array<ArrayBuffer>> {
+async function readBytes(
+  file: FileHandle,
+  position: number,
+  length: number,
+  fail: Fail,
+): Promise<Uint8Array<ArrayBuffer>> {
   const bytes = new Uint8Array(length);
   for (let done = 0; done < length; ) {
     const wanted = Math.min(length - done, READ_CHUNK);
@@ -149,7 +154,9 @@ function readEntry(name: string, value: unknown, fail: Fail): Entry {
   const [begin, end] = offsets as [number, number];
   const bytes = byteLength(dtype as SafetensorDtype, shape);
   if (end - begin !== bytes) {
-    fail(`tensor "${name}" of ${dtype} [${shape}] needs ${bytes} bytes, its data_offsets [${offsets}] hold ${end - begin}`);
+    fail(
+      `tensor "${name}" of ${dtype} [${shape}] needs ${bytes} bytes, its data_offsets [${offsets}] hold ${end - begin}`,
+    );
   }
   return { name, dtype: dtype as SafetensorDtype, shape, begin, end };
 }
@@ -187,7 +194,9 @@ export async function writeSafetensors(
   let offset = 0;
   for (const [name, { dtype, shape, data }] of stored) {
     if (byteLength(dtype, shape) !== data.byteLength || !(data instanceof ARRAYS[dtype])) {
-      throw new RangeError(`Tensor "${name}" of ${dtype} [${shape}] does not fit its ${data.byteLength} bytes of data.`);
+      throw new RangeError(
+        `Tensor "${name}" of ${dtype} [${shape}] does not fit its ${data.byteLength} bytes of data.`,
+      );
     }
     header.push([name, { dtype, shape, data_offsets: [offset, (offset += data.byteLength)] }]);
   }

@@ -1,6 +1,6 @@
 /** Decoded images for training and evaluation: read ahead, kept while there is room, bad ones skipped. */
 import { ImageError } from '../errors.ts';
-import { decodeImage, type DecodedImage, type DecodeSize } from './decode.ts';
+import { type DecodedImage, type DecodeSize, decodeImage } from './decode.ts';
 
 export interface LoaderOptions {
   /** Every image is brought to this size. */
