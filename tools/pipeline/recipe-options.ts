@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { closest } from 'fastest-levenshtein';
 import { parse } from 'yaml';
+import type { AdapterDescription } from '@cim/runtime';
 import { type PresetName, presets } from '@cim/model/recipe/presets';
 import type { Recipe } from '@cim/model/recipe/recipe';
 import { ConfigError, reasonOf } from '../errors.ts';
@@ -11,6 +12,10 @@ export interface RecipeOptions {
   /** `key.path=value` each. */
   readonly set: readonly string[];
 }
+
+/** The preset for an adapter when none is named: SwiftShader is several times slower than every other. */
+export const defaultPreset = ({ driver }: Pick<AdapterDescription, 'driver'>): PresetName =>
+  driver === 'swiftshader' ? 'short' : 'small';
 
 /** The recipe that a command line asks for. @throws ConfigError for a key that does not exist or a value of another type. */
 export async function chooseRecipe({ preset, set }: RecipeOptions): Promise<Recipe> {

@@ -1,11 +1,11 @@
-/** The main job: from images and image labels to instances, evaluated. Stages that are done are not done again. */
+/** The stages in their order. What a stage has written is not made again. */
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { Device } from '@cim/runtime';
-import type { CocoJson } from '@cim/model/evaluate/coco-json';
+import type { CocoJson, CocoResult } from '@cim/model/evaluate/coco-json';
 import { pseudoLabels } from '@cim/model/label/pseudo-labels';
 import type { Recipe } from '@cim/model/recipe/recipe';
-import { labelsOnly } from '../datasets/dataset.ts';
+import { type LabelledImage, labelsOnly } from '../datasets/dataset.ts';
 import { groundTruth } from '../datasets/ground-truth.ts';
 import { openDataset } from '../datasets/open.ts';
 import { drawDetections } from '../draw/draw-dataset.ts';
@@ -19,7 +19,7 @@ import { proposalQuality, scoreResults } from './evaluate.ts';
 import { cocoResults, type ImageDetections, inferImages } from './infer.ts';
 import { ProposalFiles, proposeStage } from './propose.ts';
 import { RunFolder } from './run-folder.ts';
-import type { RunSummary } from './summary.ts';
+import type { CurvePoint, RunSummary } from './summary.ts';
 import { trainCimStage } from './train.ts';
 
 export interface RunOptions {
@@ -32,12 +32,14 @@ export interface RunOptions {
   readonly report: Reporter;
 }
 
-/** Pictures in the report. */
-const OVERLAYS = 12;
-const OVERLAY_SCORE = 0.3;
+/** An open run: data set, folder, device, and what it had to leave out. */
+export interface Run extends RunContext {
+  readonly proposals: ProposalFiles;
+  readonly skipped: readonly string[];
+}
 
-/** Opens data set and folder for stages. @throws ConfigError when the folder holds a run of another recipe. */
-export async function openRun(device: Device, { data, out, recipe, strict, report }: RunOptions): Promise<RunContext & { skipped: string[] }> {
+/** @throws DataError for a data set that cannot be used, ConfigError when the folder holds a run of another recipe. */
+export async function openRun(device: Device, { data, out, recipe, strict, report }: RunOptions): Promise<Run> {
   const train = labelsOnly(await openDataset({ path: data, split: 'train' }));
   const { classes } = train;
   const val = await openDataset({ path: data, split: 'val', classes });
@@ -54,47 +56,92 @@ export async function openRun(device: Device, { data, out, recipe, strict, repor
     skipped.push(message);
     report.warn(message);
   };
-  return { device, folder, recipe, classes, train, val, strict, report: { ...report, warn }, skipped };
+  const proposals = new ProposalFiles(folder.proposals);
+  return { device, folder, recipe, classes, train, val, strict, report: { ...report, warn }, proposals, skipped };
 }
 
-export async function run(device: Device, options: RunOptions): Promise<RunSummary> {
-  const { recipe } = options;
-  const context = await openRun(device, options);
-  const { folder, train, val, classes, skipped } = context;
-  const seconds: Record<string, number> = {};
-  const timed = async <T>(stage: string, work: () => Promise<T>): Promise<T> => {
+/** @throws ConfigError when a training was begun in the folder. */
+export function refuseBegun(out: string): void {
+  const folder = new RunFolder(out);
+  if (existsSync(folder.classifier) || existsSync(folder.cim)) {
+    throw new ConfigError(`A training was begun in ${folder.root}.`, 'Add --resume to go on, or choose another --out folder.');
+  }
+}
+
+export const proposalStage = (run: Run, images: readonly LabelledImage[]): Promise<number> =>
+  proposeStage(run, images, run.proposals);
+
+interface Prepared {
+  readonly curve: readonly CurvePoint[];
+  /** Mean AP of image classification on the validation split, percent. */
+  readonly classifierMAP: number;
+  readonly secondsPerImage: number;
+}
+
+/** Times stages by name. */
+export type Timer = <T>(stage: string, work: () => Promise<T>) => Promise<T>;
+const untimed: Timer = (_, work) => work();
+
+/** Everything that training needs: classifier, proposals of `images`, labels of the training images. */
+export async function prepare(run: Run, images: readonly LabelledImage[], timed: Timer = untimed): Promise<Prepared> {
+  const canvas = await canvasSize(run);
+  const curve = await timed('classifier', () => trainClassifierStage(run, canvas));
+  const classifierMAP = await timed('classifier test', () => evaluateClassifier(run, canvas, run.val.images));
+  const secondsPerImage = await timed('proposals', () => proposalStage(run, images));
+  await timed('labels', () => assignStage(run, canvas, run.proposals));
+  return { curve, classifierMAP, secondsPerImage };
+}
+
+export async function prepareAndTrain(
+  run: Run,
+  images: readonly LabelledImage[],
+  timed: Timer = untimed,
+): Promise<Prepared & { trainingCurve: readonly CurvePoint[] }> {
+  const prepared = await prepare(run, images, timed);
+  return { ...prepared, trainingCurve: await timed('training', () => trainCimStage(run, run.proposals)) };
+}
+
+/** COCO results of a split. @throws ConfigError for a split that does not exist. */
+export async function inferSplit(run: Run, split: string): Promise<CocoResult[]> {
+  if (split !== 'train' && split !== 'val') throw new ConfigError(`There is no split "${split}".`, 'Give train or val.');
+  const { images } = run[split];
+  await proposalStage(run, images);
+  return cocoResults(run, await inferImages(run, 'Detect', images, run.proposals), 'refinement');
+}
+
+/** Pictures in the report. */
+const OVERLAYS = 12;
+const OVERLAY_SCORE = 0.3;
+
+/** All stages. @param seconds of what was done before, for the summary. */
+export async function runAll(run: Run, before: Readonly<Record<string, number>> = {}): Promise<RunSummary> {
+  const { device, recipe, folder, train, val, classes, skipped } = run;
+  const seconds: Record<string, number> = { ...before };
+  const timed: Timer = async (stage, work) => {
     const begin = performance.now();
     const result = await work();
-    seconds[stage] = Math.round((performance.now() - begin) / 100) / 10;
+    seconds[stage] = (performance.now() - begin) / 1000;
     return result;
   };
 
-  const canvas = await canvasSize(context);
-  const classifierCurve = await timed('classifier', () => trainClassifierStage(context, canvas));
-  const mAP = await evaluateClassifier(context, canvas, val.images);
-  const proposals = new ProposalFiles(folder.proposals);
-  const secondsPerImage = await timed('proposals', () => proposeStage(context, [...train.images, ...val.images], proposals));
-  await timed('labels', () => assignStage(context, canvas, proposals));
-  const curve = await timed('training', () => trainCimStage(context, proposals));
-
-  const detected = await timed('inference', () => inferImages(context, 'Detect', val.images, proposals));
-  const results = cocoResults(context, detected, 'refinement');
-  const antiNoise = cocoResults(context, detected, 'antiNoise');
+  const prepared = await prepareAndTrain(run, [...train.images, ...val.images], timed);
+  const detected = await timed('inference', () => inferImages(run, 'Detect', val.images, run.proposals));
+  const results = cocoResults(run, detected, 'refinement');
+  const antiNoise = cocoResults(run, detected, 'antiNoise');
   await writeFileAtomic(folder.results, JSON.stringify(results));
   await writeFileAtomic(folder.antiNoiseResults, JSON.stringify(antiNoise));
 
   const truth = groundTruth(val);
-  const scores = await timed('evaluation', async () => ({
+  const { strategies, quality } = await timed('evaluation', async () => ({
     strategies: [
       scoreResults(truth, results, recipe.cim.strategy, recipe.seed),
       scoreResults(truth, antiNoise, `anti-noise branch of ${recipe.cim.strategy}`, recipe.seed),
     ],
-    proposals: proposalQuality(truth, new Map(detected.map(({ entry, masks }) => [entry.id, masks]))),
+    quality: proposalQuality(truth, new Map(detected.map(({ entry, masks }) => [entry.id, masks]))),
   }));
-
   await timed('pseudo labels', async () => {
-    const found = await inferImages(context, 'Pseudo labels', train.images, proposals);
-    await writeFileAtomic(folder.pseudoLabels, JSON.stringify(trainingLabels(context, found)));
+    const found = await inferImages(run, 'Pseudo labels', train.images, run.proposals);
+    await writeFileAtomic(folder.pseudoLabels, JSON.stringify(trainingLabels(run, found)));
   });
   const pictures = await timed('pictures', () =>
     drawDetections({ dataset: val, results, groundTruth: truth, folder: folder.overlays, limit: OVERLAYS, minScore: OVERLAY_SCORE }),
@@ -102,15 +149,10 @@ export async function run(device: Device, options: RunOptions): Promise<RunSumma
 
   const summary: RunSummary = {
     recipe: recipe.name,
-    data: {
-      folder: train.root,
-      classes: classes.map(({ name }) => name),
-      train: train.images.length,
-      val: val.images.length,
-    },
-    strategies: scores.strategies,
-    classifier: { mAP },
-    proposals: { ...scores.proposals, secondsPerImage },
+    data: { folder: train.root, classes: classes.map(({ name }) => name), train: train.images.length, val: val.images.length },
+    strategies,
+    classifier: { mAP: prepared.classifierMAP },
+    proposals: { ...quality, secondsPerImage: prepared.secondsPerImage },
     seconds,
     adapter: device.adapter,
     peakBytes: device.memoryUse.peak,
@@ -118,8 +160,8 @@ export async function run(device: Device, options: RunOptions): Promise<RunSumma
   };
   await writeFileAtomic(folder.summary, JSON.stringify(summary, null, 2));
   const curves = [
-    { title: 'Classifier', points: classifierCurve },
-    { title: 'Training', points: curve },
+    { title: 'Classifier', points: prepared.curve },
+    { title: 'Training', points: prepared.trainingCurve },
   ];
   await writeFileAtomic(folder.report, reportHtml({ summary, curves, pictures }));
   return summary;

@@ -1,0 +1,38 @@
+/** What the commands share that work on a data set and a run's folder. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import type { Device } from '@cim/runtime';
+import { chooseRecipe, defaultPreset } from '../pipeline/recipe-options.ts';
+import { openRun, type Run } from '../pipeline/run.ts';
+import type { GlobalOptions } from './options.ts';
+import { terminalReporter } from './reporter.ts';
+import { withDevice } from './with-device.ts';
+
+export interface RunCommandOptions {
+  readonly data: string;
+  readonly out: string;
+  readonly preset?: string;
+  readonly set: string[];
+  readonly strict: boolean;
+}
+
+/** Opens device, data set and run folder, and runs `work` on them. */
+export async function withRun(
+  command: Command,
+  options: RunCommandOptions,
+  work: (run: Run) => Promise<void>,
+): Promise<void> {
+  await withDevice(command.optsWithGlobals<GlobalOptions>(), async (device) => {
+    await work(await openRun(device, { ...options, recipe: await recipeFor(device, options), report: terminalReporter }));
+  });
+}
+
+/** The recipe asked for; else the one the folder was begun with; else the default for the adapter. */
+async function recipeFor(device: Device, { out, preset, set }: RunCommandOptions) {
+  const begun = join(out, 'recipe.json');
+  const known = existsSync(begun) ? begun : defaultPreset(device.adapter);
+  const recipe = await chooseRecipe({ preset: preset ?? known, set });
+  console.error(`Recipe ${recipe.name}: ${recipe.description}`);
+  return recipe;
+}

@@ -1,0 +1,10 @@
+import type { Command } from 'commander';
+
+/** Adds the options of {@link RunCommandOptions}; loads nothing, so that `cim --help` stays quick. */
+export const addRunOptions = (command: Command): Command =>
+  command
+    .requiredOption('--data <folder>', 'the data set: JPEGImages/ with annotations/train.json and annotations/val.json')
+    .requiredOption('--out <folder>', 'where the run keeps its files')
+    .option('--preset <name>', 'the recipe: a preset (small, short, small-hrnet) or a JSON or YAML file')
+    .option('--set <key=value...>', 'change single settings of the recipe, as training.steps=300', [])
+    .option('--strict', 'stop at the first image that cannot be read', false);

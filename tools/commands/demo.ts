@@ -1,0 +1,29 @@
+import type { Command } from 'commander';
+import type { RunCommandOptions } from '../cli/run-command.ts';
+
+interface DemoOptions extends Omit<RunCommandOptions, 'data'> {
+  readonly seed: number;
+}
+
+/** `cim demo`: the whole way on a data set of its own making. */
+export function register(program: Command): void {
+  program
+    .command('demo')
+    .description('draw a data set, learn its objects from image labels only, and report')
+    .option('--out <folder>', 'where the run keeps its files', 'runs/demo')
+    .option('--seed <number>', 'seed of the data set', Number, 1)
+    .option('--preset <name>', 'the recipe: small, short, small-hrnet, or a file; short is the default on SwiftShader')
+    .option('--set <key=value...>', 'change single settings of the recipe', [])
+    .option('--strict', 'stop at the first image that cannot be read', false)
+    .action(async (options: DemoOptions, command: Command) => {
+      const { withRun } = await import('../cli/run-command.ts');
+      const { demoData } = await import('../pipeline/demo-data.ts');
+      const { runAll } = await import('../pipeline/run.ts');
+      const { printSummary } = await import('../cli/summary.ts');
+      const { terminalReporter } = await import('../cli/reporter.ts');
+      const data = await demoData(`${options.out}/data`, options.seed, terminalReporter);
+      await withRun(command, { ...options, data: data.folder }, async (run) => {
+        printSummary(run.folder, await runAll(run, { data: data.seconds }));
+      });
+    });
+}
