@@ -120,16 +120,15 @@ export function slicAssign(
   return { labels, margins };
 }
 
-/** Mean L, a, b, x, y of every label's pixels; `previous` where a label has none. */
+/** Mean L, a, b, x, y of every label's pixels; infinitely far where a label has none. */
 export function slicCentres(
   blurred: ArrayLike<number>,
   labels: ArrayLike<number>,
-  { width }: ImageSize,
-  previous: ArrayLike<number>,
+  { width, columns, rows }: ImageSize & SlicGrid,
 ): Float64Array {
   const n = labels.length;
-  const counts = new Float64Array(previous.length / 5);
-  const sums = new Float64Array(previous.length);
+  const counts = new Float64Array(columns * rows);
+  const sums = new Float64Array(5 * columns * rows);
   for (let i = 0; i < n; i++) {
     const values = [blurred[i], blurred[n + i], blurred[2 * n + i], i % width, Math.floor(i / width)];
     values.forEach((value, q) => {
@@ -137,5 +136,5 @@ export function slicCentres(
     });
     counts[labels[i]]++;
   }
-  return sums.map((sum, j) => (counts[Math.floor(j / 5)] > 0 ? sum / counts[Math.floor(j / 5)] : previous[j]));
+  return sums.map((sum, j) => (counts[Math.floor(j / 5)] > 0 ? sum / counts[Math.floor(j / 5)] : Infinity));
 }

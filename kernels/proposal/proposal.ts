@@ -5,18 +5,32 @@
  * - `proposalLab`      sRGB bytes → CIE Lab (D65), planes L, a, b
  * - `proposalBlur`     separable Gaussian of both scales, one axis a dispatch
  * - `proposalEdges`    edge strength of the coarse scale, gradient and its orientation of the fine scale
- * - `slicAssign`       SLIC (Achanta et al., PAMI 2012): every pixel joins the nearest of the 3×3 centres around its grid cell
- * - `slicCentres`      SLIC: every centre moves to the mean of its pixels
+ * - `slicIteration`    SLIC superpixels (Achanta et al., PAMI 2012), one round of assignment and centre update
  *
  * What the host needs of a pixel is collected in one tensor, `maps` [7, height, width], so that one read-back brings
- * it all; its planes are named by {@link MAPS}. The centres gather their pixels in a fixed order: results do not
- * depend on scheduling. CPU references: proposal.reference.ts.
+ * it all; its planes are named by {@link MAPS}. Sums are taken in a fixed order, so results do not depend on scheduling.
+ * CPU references: proposal.reference.ts.
  */
-import { defineKernel, f32, type Kernel, linearGrid, linearIndex, read, u32, wgsl, write } from '../kernel.ts';
+import { defineKernel, f32, type Grid, type Kernel, linearGrid, linearIndex, read, u32, wgsl, write } from '../kernel.ts';
 
 const WORKGROUP = 64;
-/** Invocations that share a SLIC cell or centre. */
-const SLIC_WORKGROUP = 32;
+/** Pixels in x and y; an integer division of the index costs more than what a pixel needs. */
+const IMAGE_WORKGROUP = [16, 4] as const;
+/** Lanes in x and y that share a SLIC cell; a cell is 8 to 14 pixels wide, and every lane adds to the final sums. */
+const SLIC_WORKGROUP = [8, 2] as const;
+/** Pixels of one blur invocation. */
+const BLUR_RUN = 4;
+/** Pixels of one edge invocation, downwards. */
+const EDGE_RUN = 8;
+
+const imageGrid = (width: number, height: number, depth = 1): Grid => [
+  Math.ceil(width / IMAGE_WORKGROUP[0]),
+  Math.ceil(height / IMAGE_WORKGROUP[1]),
+  depth,
+];
+const IMAGE_MAIN = `
+@compute @workgroup_size(${IMAGE_WORKGROUP})
+fn main(@builtin(global_invocation_id) gid: vec3u) {`;
 
 /** Planes of `maps`: Lab; edge strength; |∇L| and its orientation 0…7 of the fine scale; superpixel (a whole number). */
 export const MAPS = { lab: 0, edge: 3, gradient: 4, orientation: 5, label: 6, count: 7 } as const;
@@ -81,45 +95,62 @@ ${linearIndex(WORKGROUP)}
 /**
  * Gaussian along x or y; pixels beyond the border repeat it. y [6, height, width]: Lab at the fine scale, then at the
  * coarse one. Along x the input holds Lab once, [3, height, width]; along y it is the output of the pass along x.
+ * An invocation makes a run of pixels of one plane at both scales, so that it loads each pixel of the run's window once.
  */
 export function proposalBlur({ width, height, axis }: ImageSize & { axis: 'x' | 'y' }): Kernel<'x' | 'y'> {
   const n = width * height;
-  const fine = gaussianTaps(FINE_SIGMA);
-  const coarse = gaussianTaps(COARSE_SIGMA);
-  const sum = (taps: readonly number[]): string =>
-    taps.map((tap, k) => (k === 0 ? `${tap} * at(base, p, 0)` : `${tap} * (at(base, p, -${k}) + at(base, p, ${k}))`)).join('\n      + ');
+  const [fine, coarse] = [gaussianTaps(FINE_SIGMA), gaussianTaps(COARSE_SIGMA)];
+  const pixels = Array.from({ length: BLUR_RUN }, (_, j) => j);
+  const load = (scale: string, plane: string, taps: readonly number[]): string =>
+    Array.from({ length: BLUR_RUN + 2 * (taps.length - 1) }, (_, k) => k - taps.length + 1)
+      .map((k) => `let ${name(scale, k)} = at(${plane}, p, ${k});`)
+      .join('\n  ');
+  const name = (scale: string, k: number): string => `${scale}${k < 0 ? `_${-k}` : k}`;
+  const sum = (scale: string, taps: readonly number[], j: number): string =>
+    taps.map((tap, k) => (k === 0 ? `${tap} * ${name(scale, j)}` : `${tap} * (${name(scale, j - k)} + ${name(scale, j + k)})`)).join(' + ');
   return defineKernel({
     name: 'proposal.blur',
     constants: { axis },
     bindings: { x: read(), y: write() },
-    uniforms: { n: u32(n), width: u32(width), height: u32(height) },
-    grid: [...linearGrid(n, WORKGROUP).slice(0, 2), 6] as [number, number, number],
+    uniforms: { width: u32(width), height: u32(height) },
+    grid: axis === 'x' ? imageGrid(Math.ceil(width / BLUR_RUN), height, 3) : imageGrid(width, Math.ceil(height / BLUR_RUN), 3),
     flops: 3 * n * 3 * (fine.length + coarse.length),
     bytes: 4 * n * (axis === 'x' ? 9 : 12),
     source: (c) => wgsl`
-fn at(base: u32, p: vec2i, offset: i32) -> f32 {
+fn at(plane: u32, p: vec2i, offset: i32) -> f32 {
 #if ${c.axis === 'x'}
-  return x[base + u32(p.y) * u.width + u32(clamp(p.x + offset, 0, i32(u.width) - 1))];
+  let q = vec2u(u32(clamp(p.x + offset, 0, i32(u.width) - 1)), u32(p.y));
 #else
-  return x[base + u32(clamp(p.y + offset, 0, i32(u.height) - 1)) * u.width + u32(p.x)];
+  let q = vec2u(u32(p.x), u32(clamp(p.y + offset, 0, i32(u.height) - 1)));
 #endif
+  return x[(plane * u.height + q.y) * u.width + q.x];
 }
-${linearIndex(WORKGROUP)}
-  if (i >= u.n) { return; }
-  let p = vec2i(i32(i % u.width), i32(i / u.width));
+${IMAGE_MAIN}
   let plane = gid.z;
 #if ${c.axis === 'x'}
-  let base = (plane % 3u) * u.n;
+  if (gid.x * ${BLUR_RUN}u >= u.width || gid.y >= u.height) { return; }
+  let p = vec2i(i32(gid.x) * ${BLUR_RUN}, i32(gid.y));
+  let room = u.width - u32(p.x);
+  let step = 1u;
+  ${load('v', 'plane', coarse)}
 #else
-  let base = plane * u.n;
+  if (gid.x >= u.width || gid.y * ${BLUR_RUN}u >= u.height) { return; }
+  let p = vec2i(i32(gid.x), i32(gid.y) * ${BLUR_RUN});
+  let room = u.height - u32(p.y);
+  let step = u.width;
+  ${load('f', 'plane', fine)}
+  ${load('v', 'plane + 3u', coarse)}
 #endif
-  var value: f32;
-  if (plane < 3u) {
-    value = ${sum(fine)};
-  } else {
-    value = ${sum(coarse)};
-  }
-  y[plane * u.n + i] = value;
+  let o = (plane * u.height + u32(p.y)) * u.width + u32(p.x);
+  let coarse = o + 3u * u.height * u.width;
+${pixels
+  .map(
+    (j) => `  if (${j}u < room) {
+    y[o + ${j}u * step] = ${sum(c.axis === 'x' ? 'v' : 'f', fine, j)};
+    y[coarse + ${j}u * step] = ${sum('v', coarse, j)};
+  }`,
+  )
+  .join('\n')}
 }`,
   });
 }
@@ -128,187 +159,192 @@ ${linearIndex(WORKGROUP)}
  * From the blurred planes [6, height, width]: maps.edge = √Σ (weight · Sobel)² / 8 over L, a, b and both axes of the
  * coarse scale, in units of Lab a pixel; maps.gradient = |∇L| of the fine scale by central differences;
  * maps.orientation = its direction, floored to one of 8 sectors of the circle.
+ * An invocation walks down a run of pixels, so that it loads each row of its window once.
  */
 export function proposalEdges({ width, height }: ImageSize): Kernel<'blurred' | 'maps'> {
   const n = width * height;
+  const coarse = EDGE_WEIGHTS.map((weight, c) => ({ plane: 3 + c, weight: weight * weight }));
   return defineKernel({
     name: 'proposal.edges',
     bindings: { blurred: read(), maps: write() },
-    uniforms: { n: u32(n), width: u32(width), height: u32(height) },
-    grid: linearGrid(n, WORKGROUP),
-    flops: 90 * n,
+    uniforms: { width: u32(width), height: u32(height) },
+    grid: imageGrid(width, Math.ceil(height / EDGE_RUN)),
+    flops: 70 * n,
     bytes: 4 * n * 7,
     source: () => wgsl`
-fn sobel(plane: u32, x: vec3u, y: vec3u) -> f32 {
-  let base = plane * u.n;
-  let a = blurred[base + y.x + x.x];
-  let b = blurred[base + y.x + x.z];
-  let c = blurred[base + y.z + x.x];
-  let d = blurred[base + y.z + x.z];
-  let dx = (b - a) + (d - c) + 2.0 * (blurred[base + y.y + x.z] - blurred[base + y.y + x.x]);
-  let dy = (c - a) + (d - b) + 2.0 * (blurred[base + y.z + x.y] - blurred[base + y.x + x.y]);
+/** Three neighbours in a row; those beyond the border repeat it. */
+fn row(plane: u32, x: vec3u, y: i32) -> vec3f {
+  let o = (plane * u.height + u32(clamp(y, 0, i32(u.height) - 1))) * u.width;
+  return vec3f(blurred[o + x.x], blurred[o + x.y], blurred[o + x.z]);
+}
+fn sobel(above: vec3f, here: vec3f, below: vec3f) -> f32 {
+  let across = above + 2.0 * here + below;
+  let down = below - above;
+  let dx = across.z - across.x;
+  let dy = down.x + 2.0 * down.y + down.z;
   return dx * dx + dy * dy;
 }
-${linearIndex(WORKGROUP)}
-  if (i >= u.n) { return; }
-  let px = i % u.width;
-  let py = i / u.width;
-  let x = vec3u(max(px, 1u) - 1u, px, min(px + 1u, u.width - 1u));
-  let y = vec3u(max(py, 1u) - 1u, py, min(py + 1u, u.height - 1u)) * u.width;
-  let strength = ${EDGE_WEIGHTS.map((w, k) => `${w * w} * sobel(${3 + k}u, x, y)`).join(' + ')};
-  maps[${MAPS.edge}u * u.n + i] = sqrt(strength) / 8.0;
+${IMAGE_MAIN}
+  let first = i32(gid.y) * ${EDGE_RUN};
+  let last = min(first + ${EDGE_RUN}, i32(u.height));
+  if (gid.x >= u.width || first >= last) { return; }
+  let n = u.width * u.height;
+  let x = vec3u(max(gid.x, 1u) - 1u, gid.x, min(gid.x + 1u, u.width - 1u));
+${[0, 3, 4, 5].map((p) => `  var above${p} = row(${p}u, x, first - 1);\n  var here${p} = row(${p}u, x, first);`).join('\n')}
+  for (var y = first; y < last; y++) {
+    let i = u32(y) * u.width + gid.x;
+${[0, 3, 4, 5].map((p) => `    let below${p} = row(${p}u, x, y + 1);`).join('\n')}
+    let strength = ${coarse.map(({ plane: p, weight }) => `${weight} * sobel(above${p}, here${p}, below${p})`).join('\n      + ')};
+    maps[${MAPS.edge}u * n + i] = sqrt(strength) / 8.0;
 
-  let gx = (blurred[y.y + x.z] - blurred[y.y + x.x]) / f32(max(x.z - x.x, 1u));
-  let gy = (blurred[y.z + x.y] - blurred[y.x + x.y]) * f32(u.width) / f32(max(y.z - y.x, 1u));
-  let length = sqrt(gx * gx + gy * gy);
-  maps[${MAPS.gradient}u * u.n + i] = length;
-  // atan2(0, 0) is undefined in WGSL; a flat pixel weighs nothing in any sector.
-  let turn = atan2(gy, select(gx, 1.0, length == 0.0)) / 6.283185307 + 0.5;
-  maps[${MAPS.orientation}u * u.n + i] = f32(min(u32(max(turn, 0.0) * ${ORIENTATIONS}.0), ${ORIENTATIONS - 1}u));
+    let rows = min(y + 1, i32(u.height) - 1) - max(y - 1, 0);
+    let gx = (here0.z - here0.x) / f32(max(x.z - x.x, 1u));
+    let gy = (below0.y - above0.y) / f32(max(rows, 1));
+    let length = sqrt(gx * gx + gy * gy);
+    maps[${MAPS.gradient}u * n + i] = length;
+    // atan2(0, 0) is undefined in WGSL; a flat pixel weighs nothing in any sector.
+    let turn = atan2(gy, select(gx, 1.0, length == 0.0)) / 6.283185307 + 0.5;
+    maps[${MAPS.orientation}u * n + i] = f32(min(u32(max(turn, 0.0) * ${ORIENTATIONS}.0), ${ORIENTATIONS - 1}u));
+${[0, 3, 4, 5].map((p) => `    above${p} = here${p};\n    here${p} = below${p};`).join('\n')}
+  }
 }`,
   });
 }
 
-const slicUniforms = ({ width, height, columns, rows }: ImageSize & SlicGrid) => ({
-  width: u32(width),
-  height: u32(height),
-  columns: u32(columns),
-  rows: u32(rows),
-});
-/** The pixel rows or columns of a run of cells: cell k of m owns the pixels from ⌈k·size/m⌉ up to those of cell k + 1. */
-const CELLS = `
-fn cellStart(cell: u32, cells: u32, size: u32) -> u32 {
-  return (cell * size + cells - 1u) / cells;
-}`;
-
 /**
- * maps.label of every pixel = the centre k of the 3×3 grid cells around its own that minimises
- * |Lab − Lab_k|² / compactness² + |position − position_k|² / step², the first one in a tie.
- * centres f32 [rows · columns, 5] hold L, a, b, x, y in pixels; `initial` reads none: each pixel takes its own cell.
- * Colours are those of the fine scale.
+ * One iteration of SLIC. Every pixel joins the centre k of the 3×3 grid cells around its own that minimises
+ * |Lab − Lab_k|² / compactness² + |position − position_k|² / step² (the first one in a tie), at the fine scale;
+ * maps.label = k.
+ *
+ * A workgroup owns a cell. It keeps, for each of those nine centres, the sums over its own pixels of L, a, b, x, y and 1:
+ * sums [rows · columns, 9, 6]. A centre is the mean over what the nine cells around it summed in the iteration before
+ * (`previous`, of the same shape); one without pixels is gone. `initial` reads none: each pixel joins its own cell.
  */
-export function slicAssign({
+export function slicIteration({
+  width,
+  height,
+  columns,
+  rows,
   compactness,
   initial,
-  ...shape
-}: ImageSize & SlicGrid & { compactness: number; initial: boolean }): Kernel<'blurred' | 'centres' | 'maps'> {
-  const { width, height, columns, rows } = shape;
+}: ImageSize & SlicGrid & { compactness: number; initial: boolean }): Kernel<'blurred' | 'previous' | 'sums' | 'maps'> {
   const n = width * height;
+  const [x, y] = SLIC_WORKGROUP;
+  const lanes = x * y;
+  const nine = Array.from({ length: 9 }, (_, k) => k);
   return defineKernel({
-    name: 'proposal.slicAssign',
+    name: 'proposal.slicIteration',
     constants: { initial },
-    bindings: { blurred: read(), centres: read(), maps: write() },
+    bindings: { blurred: read(), previous: read(), sums: write(), maps: write() },
     uniforms: {
-      ...slicUniforms(shape),
+      width: u32(width),
+      height: u32(height),
+      columns: u32(columns),
+      rows: u32(rows),
       colourScale: f32(1 / compactness ** 2),
       spatialScale: f32((columns * rows) / n),
     },
     grid: [columns, rows, 1],
-    flops: initial ? 0 : n * 9 * 15,
+    flops: n * 9 * 30,
     bytes: 16 * n,
-    source: (c) => wgsl`${CELLS}
-@compute @workgroup_size(${SLIC_WORKGROUP})
-fn main(@builtin(workgroup_id) cell: vec3u, @builtin(local_invocation_index) lane: u32) {
+    source: (c) => wgsl`
+// Quantities of the nine centres; then each lane's sums of them, lane by lane.
+var<workgroup> shared_sums: array<f32, ${54 * lanes}>;
+
+/** The first pixel row or column of a cell. */
+fn cellStart(cell: u32, cells: u32, size: u32) -> u32 {
+  return (cell * size + cells - 1u) / cells;
+}
+/** Place k of the 3×3 cells around a cell. */
+fn neighbour(cell: vec2i, k: u32) -> vec2i {
+  return cell + vec2i(i32(k % 3u), i32(k / 3u)) - 1;
+}
+fn exists(cell: vec2i) -> bool {
+  return all(cell >= vec2i(0)) && cell.x < i32(u.columns) && cell.y < i32(u.rows);
+}
+
+@compute @workgroup_size(${x}, ${y})
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_id) local: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let n = u.width * u.height;
+  let cell = group.xy;
   let x0 = cellStart(cell.x, u.columns, u.width);
   let y0 = cellStart(cell.y, u.rows, u.height);
-  let w = cellStart(cell.x + 1u, u.columns, u.width) - x0;
-  let pixels = w * (cellStart(cell.y + 1u, u.rows, u.height) - y0);
+  let x1 = cellStart(cell.x + 1u, u.columns, u.width);
+  let y1 = cellStart(cell.y + 1u, u.rows, u.height);
 #if ${!c.initial}
-  // The nine centres are the same for all pixels of the cell: they are read once. Missing ones are infinitely far.
-  var colours: array<vec3f, 9>;
-  var positions: array<vec2f, 9>;
-  for (var k = 0u; k < 9u; k++) {
-    let cx = cell.x + k % 3u;
-    let cy = cell.y + k / 3u;
-    positions[k] = vec2f(1e9);
-    if (cx >= 1u && cx <= u.columns && cy >= 1u && cy <= u.rows) {
-      let o = 5u * ((cy - 1u) * u.columns + cx - 1u);
-      colours[k] = vec3f(centres[o], centres[o + 1u], centres[o + 2u]);
-      positions[k] = vec2f(centres[o + 3u], centres[o + 4u]);
-    }
-  }
-#endif
-  for (var p = lane; p < pixels; p += ${SLIC_WORKGROUP}u) {
-    let x = x0 + p % w;
-    let y = y0 + p / w;
-    let i = y * u.width + x;
-#if ${c.initial}
-    maps[${MAPS.label}u * n + i] = f32(cell.y * u.columns + cell.x);
-#else
-    let colour = vec3f(blurred[i], blurred[n + i], blurred[2u * n + i]);
-    let position = vec2f(f32(x), f32(y));
-    var best = 4u;
-    var least = 3e38;
-    for (var k = 0u; k < 9u; k++) {
-      let dc = colour - colours[k];
-      let dp = position - positions[k];
-      let d = dot(dc, dc) * u.colourScale + dot(dp, dp) * u.spatialScale;
-      if (d < least) {
-        least = d;
-        best = k;
+  for (var item = lane; item < 54u; item += ${lanes}u) {
+    let centre = neighbour(vec2i(cell), item / 6u);
+    var total = 0.0;
+    if (exists(centre)) {
+      for (var k = 0u; k < 9u; k++) {
+        let source = neighbour(centre, k);
+        // To the cell at place k, this centre is at the opposite place.
+        if (exists(source)) {
+          total += previous[(u32(source.y) * u.columns + u32(source.x)) * 54u + (8u - k) * 6u + item % 6u];
+        }
       }
     }
-    maps[${MAPS.label}u * n + i] = f32((cell.y + best / 3u - 1u) * u.columns + cell.x + best % 3u - 1u);
-#endif
+    shared_sums[item] = total;
   }
-}`,
-  });
-}
-
-/**
- * centres[k] = mean fine-scale Lab and position of the pixels labelled k; a centre without pixels stays.
- * By {@link slicAssign} those pixels lie in the 3×3 cells around cell k, which is all a workgroup looks through.
- */
-export function slicCentres(shape: ImageSize & SlicGrid): Kernel<'blurred' | 'maps' | 'centres'> {
-  const { width, height, columns, rows } = shape;
-  return defineKernel({
-    name: 'proposal.slicCentres',
-    bindings: { blurred: read(), maps: read(), centres: write() },
-    uniforms: slicUniforms(shape),
-    grid: [columns, rows, 1],
-    flops: 6 * width * height,
-    bytes: 16 * width * height,
-    source: () => wgsl`${CELLS}
-var<workgroup> sums: array<f32, ${6 * SLIC_WORKGROUP}>;
-
-fn total(quantity: u32) -> f32 {
-  var sum = 0.0;
-  for (var k = 0u; k < ${SLIC_WORKGROUP}u; k++) { sum += sums[quantity * ${SLIC_WORKGROUP}u + k]; }
-  return sum;
-}
-
-@compute @workgroup_size(${SLIC_WORKGROUP})
-fn main(@builtin(workgroup_id) cell: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let n = u.width * u.height;
-  let x0 = cellStart(max(cell.x, 1u) - 1u, u.columns, u.width);
-  let y0 = cellStart(max(cell.y, 1u) - 1u, u.rows, u.height);
-  let w = cellStart(min(cell.x + 2u, u.columns), u.columns, u.width) - x0;
-  let pixels = w * (cellStart(min(cell.y + 2u, u.rows), u.rows, u.height) - y0);
-  let centre = cell.y * u.columns + cell.x;
-  var colour = vec3f(0.0);
-  var position = vec2f(0.0);
-  var count = 0.0;
-  for (var p = lane; p < pixels; p += ${SLIC_WORKGROUP}u) {
-    let x = x0 + p % w;
-    let y = y0 + p / w;
-    let i = y * u.width + x;
-    if (u32(maps[${MAPS.label}u * n + i]) == centre) {
-      colour += vec3f(blurred[i], blurred[n + i], blurred[2u * n + i]);
-      position += vec2f(f32(x), f32(y));
-      count += 1.0;
+  workgroupBarrier();
+${nine
+  .map(
+    (k) => `  let count${k} = shared_sums[${6 * k + 5}];
+  let colour${k} = vec3f(shared_sums[${6 * k}], shared_sums[${6 * k + 1}], shared_sums[${6 * k + 2}]) / max(count${k}, 1.0);
+  let position${k} = select(vec2f(1e9), vec2f(shared_sums[${6 * k + 3}], shared_sums[${6 * k + 4}]) / max(count${k}, 1.0), count${k} > 0.0);`,
+  )
+  .join('\n')}
+  workgroupBarrier();
+#endif
+${nine.map((k) => `  var colours${k} = vec3f(0.0);\n  var positions${k} = vec3f(0.0);`).join('\n')}
+  for (var py = y0 + local.y; py < y1; py += ${y}u) {
+    for (var px = x0 + local.x; px < x1; px += ${x}u) {
+      let i = py * u.width + px;
+      let colour = vec3f(blurred[i], blurred[n + i], blurred[2u * n + i]);
+      let position = vec2f(f32(px), f32(py));
+      var best = 4u;
+#if ${!c.initial}
+      var least = 3e38;
+      var d: f32;
+      var dc: vec3f;
+      var dp: vec2f;
+${nine
+  .map(
+    (k) => `      dc = colour - colour${k};
+      dp = position - position${k};
+      d = dot(dc, dc) * u.colourScale + dot(dp, dp) * u.spatialScale;
+      best = select(best, ${k}u, d < least);
+      least = min(least, d);`,
+  )
+  .join('\n')}
+#endif
+      let one = vec3f(position, 1.0);
+${nine
+  .map(
+    (k) => `      colours${k} += select(vec3f(0.0), colour, best == ${k}u);
+      positions${k} += select(vec3f(0.0), one, best == ${k}u);`,
+  )
+  .join('\n')}
+      maps[${MAPS.label}u * n + i] = f32((cell.y + best / 3u - 1u) * u.columns + cell.x + best % 3u - 1u);
     }
   }
-  sums[lane] = colour.x;
-  sums[${SLIC_WORKGROUP}u + lane] = colour.y;
-  sums[${2 * SLIC_WORKGROUP}u + lane] = colour.z;
-  sums[${3 * SLIC_WORKGROUP}u + lane] = position.x;
-  sums[${4 * SLIC_WORKGROUP}u + lane] = position.y;
-  sums[${5 * SLIC_WORKGROUP}u + lane] = count;
+${nine
+  .map((k) =>
+    ['colours', 'positions']
+      .map((of, half) => ['x', 'y', 'z'].map((axis, q) => `  shared_sums[${(6 * k + 3 * half + q) * lanes}u + lane] = ${of}${k}.${axis};`).join('\n'))
+      .join('\n'),
+  )
+  .join('\n')}
   workgroupBarrier();
-  if (lane < 5u) {
-    let members = total(5u);
-    if (members > 0.0) { centres[5u * centre + lane] = total(lane) / members; }
+  let own = (cell.y * u.columns + cell.x) * 54u;
+  for (var item = lane; item < 54u; item += ${lanes}u) {
+    var total = 0.0;
+    for (var k = 0u; k < ${lanes}u; k++) { total += shared_sums[item * ${lanes}u + k]; }
+    sums[own + item] = total;
   }
 }`,
   });

@@ -71,7 +71,7 @@ export async function proposeMasks(device: Device, image: RgbImage, options: Pro
   if (rgb.length !== 3 * pixels || pixels === 0) {
     throw new ShapeError(`An RGB image of ${width}×${height} needs ${3 * pixels} bytes, got ${rgb.length}.`);
   }
-  const mostSuperpixels = Math.floor((MAX_LEAVES + 1) * MIN_COMPONENT);
+  const mostSuperpixels = MAX_LEAVES * MIN_COMPONENT;
   if (!(superpixels >= 1 && superpixels <= mostSuperpixels)) {
     throw new ShapeError(`superpixels must be 1 to ${mostSuperpixels}, got ${superpixels}.`);
   }
@@ -90,20 +90,27 @@ export async function proposeMasks(device: Device, image: RgbImage, options: Pro
 }
 
 /** Greedy mask NMS: indices of the kept candidates, best first, at most `limit`. */
-function suppress({ count, members, area, score }: Candidates, leaves: Leaves, threshold: number, limit: number): number[] {
+function suppress(candidates: Candidates, leaves: Leaves, threshold: number, limit: number): number[] {
   const areas = new LeafAreas(leaves.area);
+  const { count, score } = candidates;
   const order = Array.from({ length: count }, (_, row) => row).sort((p, q) => score[q] - score[p] || p - q);
   const kept: number[] = [];
   for (const row of order) {
     if (kept.length >= limit) break;
-    const overlaps = kept.some((other) => {
-      // No IoU exceeds the ratio of the areas.
-      const [small, large] = area[row] < area[other] ? [area[row], area[other]] : [area[other], area[row]];
-      if (small <= threshold * large) return false;
-      const common = areas.intersection(members, row, members, other);
-      return common > threshold * (small + large - common);
-    });
-    if (!overlaps) kept.push(row);
+    if (!overlapsAny(candidates, row, kept, areas, threshold)) kept.push(row);
   }
   return kept;
+}
+
+/** Whether the mask IoU of a candidate with any of those kept exceeds the threshold. */
+function overlapsAny({ members, area }: Candidates, row: number, kept: readonly number[], areas: LeafAreas, threshold: number): boolean {
+  for (const other of kept) {
+    const small = Math.min(area[row], area[other]);
+    const large = Math.max(area[row], area[other]);
+    // No IoU exceeds the ratio of the areas.
+    if (small <= threshold * large) continue;
+    const common = areas.intersection(members, row, members, other);
+    if (common > threshold * (small + large - common)) return true;
+  }
+  return false;
 }

@@ -5,8 +5,7 @@ import {
   proposalEdges,
   proposalLab,
   type SlicGrid,
-  slicAssign,
-  slicCentres,
+  slicIteration,
 } from '@cim/kernels/proposal/proposal';
 import type { Device } from '@cim/runtime/device';
 import type { Tensor } from '@cim/runtime/tensor';
@@ -30,7 +29,7 @@ export interface PixelMaps extends ImageSize {
 
 /** Lab units that weigh as much as one superpixel's width. */
 const COMPACTNESS = 12;
-const ITERATIONS = 10;
+const ITERATIONS = 5;
 
 /** Runs the image through the proposal kernels and reads everything back at once. */
 export async function segmentPixels(device: Device, image: RgbImage, superpixels: number): Promise<PixelMaps> {
@@ -74,13 +73,11 @@ function recordSegmentation(device: Device, rgb: Tensor, size: ImageSize, superp
   device.run(proposalEdges(size), { blurred, maps });
 
   const shape = { ...size, ...slicGrid(size, superpixels) };
-  const centres = device.empty([shape.columns * shape.rows, 5]);
-  device.run(slicAssign({ ...shape, compactness: COMPACTNESS, initial: true }), { blurred, centres, maps });
-  const move = slicCentres(shape);
-  const assign = slicAssign({ ...shape, compactness: COMPACTNESS, initial: false });
-  for (let iteration = 0; iteration < ITERATIONS; iteration++) {
-    device.run(move, { blurred, maps, centres });
-    device.run(assign, { blurred, centres, maps });
+  const cells = shape.columns * shape.rows;
+  const sums = [device.empty([cells, 9, 6]), device.empty([cells, 9, 6])];
+  for (let iteration = 0; iteration <= ITERATIONS; iteration++) {
+    const kernel = slicIteration({ ...shape, compactness: COMPACTNESS, initial: iteration === 0 });
+    device.run(kernel, { blurred, previous: sums[(iteration + 1) % 2], sums: sums[iteration % 2], maps });
   }
   return maps;
 }

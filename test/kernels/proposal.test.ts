@@ -21,7 +21,6 @@ for (const shape of SIZES) {
   const rgb = Uint32Array.from(randomArray([n], 1, 0, 2 ** 24), Math.floor);
   const lab = reference.lab(rgb);
   const blurred = reference.blur(lab, shape);
-  const centres = reference.slicCentres(blurred, reference.slicCells(shape), shape, new Float64Array(5 * columns * rows));
   const plane = (maps: Float32Array, k: number) => maps.subarray(k * n, (k + 1) * n);
 
   test(`Lab of ${name}`, async () => {
@@ -46,29 +45,30 @@ for (const shape of SIZES) {
     assert.ok(differing <= 1 + 0.01 * n, `${differing} of ${n} sectors differ`);
   });
 
-  test(`SLIC starts with the grid's cells on ${name}`, async () => {
-    const kernel = kernels.slicAssign({ ...shape, compactness: 12, initial: true });
-    const { maps } = await runKernel(device, kernel, { blurred, centres: [0], maps: MAPS.count * n });
-    assert.equal([...plane(maps, MAPS.label)], [...reference.slicCells(shape)]);
-  });
+  test(`SLIC iterations on ${name}`, async () => {
+    const cells = reference.slicCells(shape);
+    const first = await runKernel(device, kernels.slicIteration({ ...shape, compactness: 12, initial: true }), {
+      blurred,
+      previous: [0],
+      sums: 54 * columns * rows,
+      maps: MAPS.count * n,
+    });
+    assert.equal([...plane(first.maps, MAPS.label)], [...cells]);
 
-  test(`SLIC assigns the nearest centre on ${name}`, async () => {
-    const kernel = kernels.slicAssign({ ...shape, compactness: 12, initial: false });
-    const { maps } = await runKernel(device, kernel, { blurred, centres, maps: MAPS.count * n });
-    const { labels, margins } = reference.slicAssign(blurred, centres, shape, 12);
-    const actual = plane(maps, MAPS.label);
-    for (let i = 0; i < n; i++) {
-      if (margins[i] > 1e-3) assert.is(actual[i], labels[i], `pixel ${i}`);
+    const kernel = kernels.slicIteration({ ...shape, compactness: 12, initial: false });
+    let { sums } = first;
+    let labels: ArrayLike<number> = cells;
+    for (let iteration = 0; iteration < 3; iteration++) {
+      const next = await runKernel(device, kernel, { blurred, previous: sums, sums: sums.length, maps: MAPS.count * n });
+      const actual = plane(next.maps, MAPS.label);
+      const expected = reference.slicAssign(blurred, reference.slicCentres(blurred, labels, shape), shape, 12);
+      for (let i = 0; i < n; i++) {
+        if (expected.margins[i] > 1e-3) assert.is(actual[i], expected.labels[i], `pixel ${i} of iteration ${iteration}`);
+      }
+      assert.ok(expected.margins.filter((margin) => margin > 1e-3).length >= 0.95 * n, 'the comparison skips few ties');
+      ({ sums } = next);
+      labels = actual;
     }
-    assert.ok(margins.filter((margin) => margin > 1e-3).length >= 0.95 * n, 'the comparison skips few ties');
-  });
-
-  test(`SLIC centres are means on ${name}`, async () => {
-    const { labels } = reference.slicAssign(blurred, centres, shape, 12);
-    const maps = new Float32Array(MAPS.count * n);
-    maps.set(labels, MAPS.label * n);
-    const result = await runKernel(device, kernels.slicCentres(shape), { blurred, maps, centres });
-    expectClose(result.centres, reference.slicCentres(blurred, labels, shape, centres), { absolute: 1e-3 });
   });
 }
 
