@@ -35,7 +35,8 @@ export function logSumExpPool({ planes, area, sharpness }: LogSumExpShape): Kern
     flops: 4 * planes * area,
     bytes: 4 * planes * (area + 1),
     source: () => wgsl`
-var<workgroup> partial: array<f32, ${WORKGROUP}>;
+var<workgroup> maxima: array<f32, ${WORKGROUP}>;
+var<workgroup> sums: array<f32, ${WORKGROUP}>;
 
 @compute @workgroup_size(${WORKGROUP})
 fn main(
@@ -47,25 +48,19 @@ fn main(
   if (plane >= u.planes) { return; }
   var largest = -3.4028234e38;
   for (var i = local; i < u.area; i += ${WORKGROUP}u) { largest = max(largest, x[plane * u.area + i]); }
-  partial[local] = largest;
+  maxima[local] = largest;
   workgroupBarrier();
-  for (var half = ${WORKGROUP / 2}u; half > 0u; half >>= 1u) {
-    if (local < half) { partial[local] = max(partial[local], partial[local + half]); }
-    workgroupBarrier();
-  }
-  largest = partial[0];
-  workgroupBarrier();
+  for (var i = 0u; i < ${WORKGROUP}u; i++) { largest = max(largest, maxima[i]); }
 
   // Relative to the maximum no exponential overflows.
   var sum = 0.0;
   for (var i = local; i < u.area; i += ${WORKGROUP}u) { sum += exp(u.sharpness * (x[plane * u.area + i] - largest)); }
-  partial[local] = sum;
+  sums[local] = sum;
   workgroupBarrier();
-  for (var half = ${WORKGROUP / 2}u; half > 0u; half >>= 1u) {
-    if (local < half) { partial[local] += partial[local + half]; }
-    workgroupBarrier();
+  if (local == 0u) {
+    for (var i = 1u; i < ${WORKGROUP}u; i++) { sum += sums[i]; }
+    y[plane] = largest + log(sum / f32(u.area)) / u.sharpness;
   }
-  if (local == 0u) { y[plane] = largest + log(partial[0] / f32(u.area)) / u.sharpness; }
 }`,
   });
 }

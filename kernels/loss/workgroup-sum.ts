@@ -2,20 +2,23 @@
 export const LOSS_WORKGROUP = 256;
 
 /**
- * WGSL `workgroupSum(local, value)`: the sum of `value` over the workgroup, to every invocation, as a tree. Call it in
- * uniform control flow.
+ * WGSL `workgroupSum(local, value)`: the sum of `value` over the workgroup, to every invocation. Call it in uniform
+ * control flow. Two levels and not a tree: every barrier costs software drivers a tenth of a second or more to compile.
  */
 export const workgroupSum = `
-var<workgroup> partial: array<vec4f, ${LOSS_WORKGROUP}>;
+var<workgroup> values: array<vec4f, ${LOSS_WORKGROUP}>;
+var<workgroup> groupSums: array<vec4f, 16>;
 fn workgroupSum(local: u32, value: vec4f) -> vec4f {
-  partial[local] = value;
+  values[local] = value;
   workgroupBarrier();
-  for (var half = ${LOSS_WORKGROUP / 2}u; half > 0u; half >>= 1u) {
-    if (local < half) { partial[local] += partial[local + half]; }
-    workgroupBarrier();
+  if (local < 16u) {
+    var sum = vec4f();
+    for (var i = local; i < ${LOSS_WORKGROUP}u; i += 16u) { sum += values[i]; }
+    groupSums[local] = sum;
   }
-  let sum = partial[0];
   workgroupBarrier();
+  var sum = vec4f();
+  for (var i = 0u; i < 16u; i++) { sum += groupSums[i]; }
   return sum;
 }`;
 
