@@ -14,7 +14,12 @@ export function augmentImage(rgb: Uint8Array, options: ImageShape & Augmentation
   const source = (d: number, size: number, shift: number): number =>
     reflect((d - (size - 1) / 2 - shift * size) / scale + (size - 1) / 2, size);
   const pixel = (row: number, column: number, c: number): number =>
-    rgb[(Math.min(row, height - 1) * width + (flip ? width - 1 - Math.min(column, width - 1) : Math.min(column, width - 1))) * 3 + c];
+    rgb[
+      (Math.min(row, height - 1) * width +
+        (flip ? width - 1 - Math.min(column, width - 1) : Math.min(column, width - 1))) *
+        3 +
+        c
+    ];
   for (let i = 0; i < height * width; i++) {
     const sy = source(Math.floor(i / width), height, shiftY);
     const sx = source(i % width, width, shiftX);

@@ -117,11 +117,12 @@ export function batchNorm({
     grid: planeGrid(shape),
     flops: 4 * sizeOf(shape),
     bytes: (residual ? 12 : 8) * sizeOf(shape),
-    source: (constants) => wgsl`${forEachInSpan(
-      `let scale = weight[c] * inverseSqrt(variance[c] + u.eps);
+    source: (constants) =>
+      wgsl`${forEachInSpan(
+        `let scale = weight[c] * inverseSqrt(variance[c] + u.eps);
   let center = mean[c];
   let shift = bias[c];`,
-      wgsl`
+        wgsl`
     var v = (x[i] - center) * scale + shift;
 #if ${constants.residual}
     v += residual[i];
@@ -130,7 +131,7 @@ export function batchNorm({
     v = max(v, 0.0);
 #endif
     y[i] = v;`,
-    )}`,
+      )}`,
   });
 }
 
@@ -249,8 +250,9 @@ export function batchNormBackward({ eps, relu, accumulate, residual, training, .
     grid: planeGrid(shape),
     flops: (training ? 6 : 2) * sizeOf(shape),
     bytes: 4 * (2 + (relu ? 1 : 0) + (training ? 1 : 0) + (residual ? 1 : 0)) * sizeOf(shape),
-    source: (constants) => wgsl`${forEachInSpan(
-      wgsl`
+    source: (constants) =>
+      wgsl`${forEachInSpan(
+        wgsl`
 #if ${constants.training}
   let center = sums[2u * u.channels + c];
   let inverse = inverseSqrt(sums[3u * u.channels + c] + u.eps);
@@ -260,7 +262,7 @@ export function batchNormBackward({ eps, relu, accumulate, residual, training, .
   let inverse = inverseSqrt(variance[c] + u.eps);
 #endif
   let scale = weight[c] * inverse;`,
-      wgsl`
+        wgsl`
 #if ${constants.relu}
     let g = select(0.0, dy[i], y[i] > 0.0);
 #else
@@ -275,6 +277,6 @@ export function batchNormBackward({ eps, relu, accumulate, residual, training, .
 #if ${constants.residual}
     dresidual[i] = g + select(0.0, dresidual[i], u.accumulateResidual == 1u);
 #endif`,
-    )}`,
+      )}`,
   });
 }

@@ -2,12 +2,18 @@
 import type { PoolShape, Window } from './pool.ts';
 
 /** Calls `visit` with the flat index of every output and those of the inputs it reads, in row-major order. */
-function visitOutputs(s: PoolShape, cells: (o: number, size: number, count: number) => number[], visit: (o: number, from: number[]) => void) {
+function visitOutputs(
+  s: PoolShape,
+  cells: (o: number, size: number, count: number) => number[],
+  visit: (o: number, from: number[]) => void,
+) {
   for (let p = 0; p < s.planes; p++) {
     for (let r = 0; r < s.outHeight; r++) {
       for (let c = 0; c < s.outWidth; c++) {
         const columns = cells(c, s.width, s.outWidth);
-        const from = cells(r, s.height, s.outHeight).flatMap((y) => columns.map((x) => (p * s.height + y) * s.width + x));
+        const from = cells(r, s.height, s.outHeight).flatMap((y) =>
+          columns.map((x) => (p * s.height + y) * s.width + x),
+        );
         visit((p * s.outHeight + r) * s.outWidth + c, from);
       }
     }

@@ -143,7 +143,10 @@ ${linearIndex(WORKGROUP)}${split('outHeight', 'outWidth')}
 }
 
 /** dx (+)= Σ over the bins that hold the cell of dy / the bin's cells. */
-export function adaptiveAvgPool2dBackward({ accumulate, ...s }: PoolShape & { accumulate: boolean }): Kernel<'dy' | 'dx'> {
+export function adaptiveAvgPool2dBackward({
+  accumulate,
+  ...s
+}: PoolShape & { accumulate: boolean }): Kernel<'dy' | 'dx'> {
   return defineKernel({
     name: 'pool.adaptiveAverageBackward',
     bindings: { dy: read(), dx: write() },

@@ -211,7 +211,10 @@ export function padBottomRight(s: ResizeShape): Kernel<'x' | 'y'> {
 }
 
 /** dx (+)= the part of dy that is not padding. */
-export function padBottomRightBackward({ accumulate, ...s }: ResizeShape & { accumulate: boolean }): Kernel<'dy' | 'dx'> {
+export function padBottomRightBackward({
+  accumulate,
+  ...s
+}: ResizeShape & { accumulate: boolean }): Kernel<'dy' | 'dx'> {
   return defineKernel({
     name: 'resize.padBackward',
     bindings: { dy: read(), dx: write() },

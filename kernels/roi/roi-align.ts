@@ -11,7 +11,18 @@
  *
  * CPU reference: roi.reference.ts, sample by sample.
  */
-import { type Binding, defineKernel, f32, type Kernel, linearGrid, linearIndex, read, u32, wgsl, write } from '../kernel.ts';
+import {
+  type Binding,
+  defineKernel,
+  f32,
+  type Kernel,
+  linearGrid,
+  linearIndex,
+  read,
+  u32,
+  wgsl,
+  write,
+} from '../kernel.ts';
 
 const WORKGROUP = 64;
 /** Channels that one invocation computes: they share its weights. */
@@ -191,10 +202,13 @@ ${forChannels(FORWARD_CHANNELS, (k) => `      sum${k} += w * features[plane${k} 
   let out = roi * 2u * u.channels * bins + bin;
   let masked = out + u.channels * bins;
   let m = masks[roi * bins + bin];
-${forChannels(FORWARD_CHANNELS, (k) => `  if (first + ${k}u < u.channels) {
+${forChannels(
+  FORWARD_CHANNELS,
+  (k) => `  if (first + ${k}u < u.channels) {
     y[out + (first + ${k}u) * bins] = sum${k};
     y[masked + (first + ${k}u) * bins] = sum${k} * m;
-  }`)}
+  }`,
+)}
 #else
   let out = roi * u.channels * bins + bin;
 ${forChannels(FORWARD_CHANNELS, (k) => `  if (first + ${k}u < u.channels) { y[out + (first + ${k}u) * bins] = sum${k}; }`)}
@@ -242,8 +256,11 @@ ${linearIndex(WORKGROUP)}
   let ys = vec2u(row, min(row + 1u, u.height - 1u)) * u.rois * entry;
   let xs = (u.height + vec2u(column, min(column + 1u, u.width - 1u))) * u.rois * entry;
   let bins = u.size * u.size;
-${forChannels(BACKWARD_CHANNELS, (k) => `  let channel${k} = min(first + ${k}u, u.channels - 1u) * bins;
-  var sum${k} = vec4f(0.0);`)}
+${forChannels(
+  BACKWARD_CHANNELS,
+  (k) => `  let channel${k} = min(first + ${k}u, u.channels - 1u) * bins;
+  var sum${k} = vec4f(0.0);`,
+)}
   for (var roi = 0u; roi < u.rois; roi++) {
     let y = ys + roi * entry;
     let yEnd = u32(max(table[y.x], table[y.y]));
@@ -262,13 +279,16 @@ ${forChannels(BACKWARD_CHANNELS, (k) => `        sum${k} += w * dy[bin + channel
       }
     }
   }
-${forChannels(BACKWARD_CHANNELS, (k) => `  if (first + ${k}u < u.channels) {
+${forChannels(
+  BACKWARD_CHANNELS,
+  (k) => `  if (first + ${k}u < u.channels) {
     let plane = image * u.channels + first + ${k}u;
     store(row, column, plane, sum${k}.x);
     store(row, column + 1u, plane, sum${k}.y);
     store(row + 1u, column, plane, sum${k}.z);
     store(row + 1u, column + 1u, plane, sum${k}.w);
-  }`)}
+  }`,
+)}
 }`,
   });
 }

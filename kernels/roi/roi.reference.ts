@@ -32,7 +32,8 @@ function visitSamples(
     const [image, x1, y1, x2, y2] = Array.from({ length: 5 }, (_, k) => rois[r * 5 + k]);
     const ys = axis(y1, y2);
     const xs = axis(x1, x2);
-    const at = ({ start, bin, samples }: typeof ys, p: number, i: number) => start + p * bin + ((i + 0.5) * bin) / samples;
+    const at = ({ start, bin, samples }: typeof ys, p: number, i: number) =>
+      start + p * bin + ((i + 0.5) * bin) / samples;
     for (let p = 0; p < outputSize * outputSize; p++) {
       for (let i = 0; i < ys.samples * xs.samples; i++) {
         const rows = corners(at(ys, Math.floor(p / outputSize), Math.floor(i / xs.samples)), height);
@@ -71,7 +72,11 @@ export function roiAlignBackward(dy: ArrayLike<number>, rois: ArrayLike<number>,
 }
 
 /** y [R, 2C, S, S]. */
-export function maskFuse(x: ArrayLike<number>, masks: ArrayLike<number>, { rois, channels, bins }: MaskFuseShape): Float64Array {
+export function maskFuse(
+  x: ArrayLike<number>,
+  masks: ArrayLike<number>,
+  { rois, channels, bins }: MaskFuseShape,
+): Float64Array {
   return Float64Array.from({ length: 2 * rois * channels * bins }, (_, i) => {
     const bin = i % bins;
     const channel = Math.floor(i / bins) % (2 * channels);

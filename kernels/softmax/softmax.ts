@@ -63,7 +63,10 @@ export function softmax(shape: SoftmaxShape): Kernel<'x' | 'y'> {
 }
 
 /** dx (+)= y·(dy − Σ dy·y). */
-export function softmaxBackward({ accumulate, ...shape }: SoftmaxShape & { accumulate: boolean }): Kernel<'dy' | 'y' | 'dx'> {
+export function softmaxBackward({
+  accumulate,
+  ...shape
+}: SoftmaxShape & { accumulate: boolean }): Kernel<'dy' | 'y' | 'dx'> {
   const { uniforms, grid, n } = specify(shape);
   return defineKernel({
     name: 'softmax.backward',

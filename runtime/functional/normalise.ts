@@ -34,7 +34,9 @@ export function batchNorm(
   const [batch, channels, height, width] = x.shape;
   const { weight, bias, runningMean, runningVar } = parameters;
   if (x.shape.length !== 4 || [weight, bias, runningMean, runningVar].some((t) => t.size !== channels)) {
-    throw new ShapeError(`batchNorm of [${x.shape}] needs [N, C, H, W] and parameters of C; weight is [${weight.shape}].`);
+    throw new ShapeError(
+      `batchNorm of [${x.shape}] needs [N, C, H, W] and parameters of C; weight is [${weight.shape}].`,
+    );
   }
   if (residual && residual.size !== x.size) {
     throw new ShapeError(`batchNorm of [${x.shape}] cannot add a residual [${residual.shape}].`);

@@ -22,7 +22,13 @@ export function upsampleNearest(tape: Tape, x: Tensor, scale: number): Tensor {
 }
 
 /** a + upsampleNearest(x), through max(0, ·) when `relu`, in one dispatch; a is [N, C, scale·H, scale·W]. */
-export function addUpsampled(tape: Tape, a: Tensor, x: Tensor, scale: number, { relu = false }: { relu?: boolean } = {}): Tensor {
+export function addUpsampled(
+  tape: Tape,
+  a: Tensor,
+  x: Tensor,
+  scale: number,
+  { relu = false }: { relu?: boolean } = {},
+): Tensor {
   const { device } = tape;
   const shape = { ...planesOf('addUpsampled', x), scale };
   if (a.size !== x.size * scale * scale) {

@@ -15,7 +15,9 @@ export interface RoIAlignOptions {
 function shapeOf(features: Tensor, rois: Tensor, options: RoIAlignOptions): kernels.RoIAlignShape {
   const { outputSize = 7, spatialScale, samplingRatio = 0 } = options;
   if (features.shape.length !== 4 || rois.shape.length !== 2 || rois.shape[1] !== 5) {
-    throw new ShapeError(`roiAlign needs features [B, C, H, W] and RoIs [R, 5]; got [${features.shape}] and [${rois.shape}].`);
+    throw new ShapeError(
+      `roiAlign needs features [B, C, H, W] and RoIs [R, 5]; got [${features.shape}] and [${rois.shape}].`,
+    );
   }
   const [batch, channels, height, width] = features.shape;
   return { rois: rois.shape[0], batch, channels, height, width, outputSize, spatialScale, samplingRatio };
@@ -67,7 +69,13 @@ export function maskFuse(tape: Tape, x: Tensor, masks: Tensor): Tensor {
 }
 
 /** maskFuse(roiAlign(features, rois), masks) without the features in between → [R, 2C, S, S]. */
-export function roiAlignMaskFuse(tape: Tape, features: Tensor, rois: Tensor, masks: Tensor, options: RoIAlignOptions): Tensor {
+export function roiAlignMaskFuse(
+  tape: Tape,
+  features: Tensor,
+  rois: Tensor,
+  masks: Tensor,
+  options: RoIAlignOptions,
+): Tensor {
   const { device } = tape;
   const shape = shapeOf(features, rois, options);
   const { channels, outputSize } = shape;

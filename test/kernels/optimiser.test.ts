@@ -57,7 +57,12 @@ for (const name of ['optimizer_sgd', 'optimizer_sgd_long_warmup']) {
       const p = file.tensor(`param.${parameter}`).data;
       const options = { n: p.length, lr: bias ? biasLr : weightLr, weightDecay: bias ? 0 : weightDecay, momentum };
       const grad = file.tensor(`grad.step0.${parameter}`).data;
-      const result = await runKernel(device, kernels.sgd(options), { p, grad, momentum: new Float32Array(p.length), scale: [1] });
+      const result = await runKernel(device, kernels.sgd(options), {
+        p,
+        grad,
+        momentum: new Float32Array(p.length),
+        scale: [1],
+      });
       expectClose(result.p, file.tensor(`out.step0.${parameter}`).data, { relative: 1e-6, scaled: 1e-6 }, parameter);
     }
   });

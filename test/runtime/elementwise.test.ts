@@ -25,7 +25,12 @@ for (const [name, inputs, operation] of OPERATIONS) {
     const { y, gradients } = await differentiate(operation, values, () => file.tensor('in.gout').data);
     expectClose(y, file.tensor('out.y').data);
     for (const [i, input] of inputs.entries()) {
-      expectClose(gradients[i].map((g) => g * scale(input)), file.tensor(`grad.${input}`).data, { scaled: 2e-5 }, input);
+      expectClose(
+        gradients[i].map((g) => g * scale(input)),
+        file.tensor(`grad.${input}`).data,
+        { scaled: 2e-5 },
+        input,
+      );
     }
   });
 }

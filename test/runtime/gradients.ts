@@ -1,6 +1,6 @@
 /** Checks of differentiable operations: against golden gradients and against finite differences. */
 import { Tape, type Tensor } from '@cim/runtime';
-import { expectClose, randomArray, testDevice, type Tolerance } from '@cim/runtime/testing';
+import { expectClose, randomArray, type Tolerance, testDevice } from '@cim/runtime/testing';
 
 export interface Value {
   readonly shape: readonly number[];
@@ -9,7 +9,11 @@ export interface Value {
 type Operation = (tape: Tape, inputs: Tensor[]) => Tensor;
 
 /** The output of `operation` and the gradients of Σ output·gout to every input. */
-export async function differentiate(operation: Operation, inputs: readonly Value[], gout: (size: number) => ArrayLike<number>) {
+export async function differentiate(
+  operation: Operation,
+  inputs: readonly Value[],
+  gout: (size: number) => ArrayLike<number>,
+) {
   const device = await testDevice();
   const tape = new Tape(device);
   const tensors = inputs.map(({ data, shape }) => {
@@ -38,7 +42,10 @@ export async function expectFiniteDifferences(
   const { gradients } = await differentiate(operation, inputs, gout);
   const evaluate = async (values: readonly Value[]) => {
     const tape = new Tape(device, { recording: false });
-    const y = operation(tape, values.map(({ data, shape }) => device.tensor(data, shape, 'f32')));
+    const y = operation(
+      tape,
+      values.map(({ data, shape }) => device.tensor(data, shape, 'f32')),
+    );
     const elements = (await y.read()) as Float32Array;
     const g = gout(y.size);
     return elements.reduce((sum, v, i) => sum + v * g[i], 0);

@@ -42,7 +42,10 @@ for (const name of ['up', 'down', 'same', 'round_half']) {
       const channel = Math.floor(i / plane);
       const level = levels[(i % plane) * 3 + 2 - channel];
       const tolerance = Math.abs(level - Math.round(level)) < 1e-3 ? 0.0176 : 1e-5;
-      assert.ok(Math.abs(actual[i] - expected.data[i]) <= tolerance, `element ${i}: ${actual[i]} for ${expected.data[i]}`);
+      assert.ok(
+        Math.abs(actual[i] - expected.data[i]) <= tolerance,
+        `element ${i}: ${actual[i]} for ${expected.data[i]}`,
+      );
     }
     const fromMirrored = F.prepareImage(device, mirrored(rgb, width), {
       height,

@@ -40,8 +40,15 @@ for (const [batch, channels, height, width] of [
     expectClose(r.mean, mean);
     expectClose(r.variance, variance, { relative: 1e-3 });
     const count = batch * plane;
-    expectClose(r.runningMean, running.map((v, c) => 0.7 * v + 0.3 * mean[c]));
-    expectClose(r.runningVar, running.map((v, c) => 0.7 * v + (0.3 * variance[c] * count) / (count - 1)), { relative: 1e-3 });
+    expectClose(
+      r.runningMean,
+      running.map((v, c) => 0.7 * v + 0.3 * mean[c]),
+    );
+    expectClose(
+      r.runningVar,
+      running.map((v, c) => 0.7 * v + (0.3 * variance[c] * count) / (count - 1)),
+      { relative: 1e-3 },
+    );
   });
 
   for (const relu of [false, true]) {
@@ -51,9 +58,17 @@ for (const [batch, channels, height, width] of [
 
     test(`forward of ${label}, relu ${relu}`, async () => {
       const inputs = { x, weight, bias, mean, variance, residual, y: size };
-      const { y: added } = await runKernel(device, kernels.batchNorm({ ...shape, eps: EPS, residual: true, relu }), inputs);
+      const { y: added } = await runKernel(
+        device,
+        kernels.batchNorm({ ...shape, eps: EPS, residual: true, relu }),
+        inputs,
+      );
       expectClose(added, y, { absolute: 1e-3 });
-      const { y: plain } = await runKernel(device, kernels.batchNorm({ ...shape, eps: EPS, residual: false, relu }), inputs);
+      const { y: plain } = await runKernel(
+        device,
+        kernels.batchNorm({ ...shape, eps: EPS, residual: false, relu }),
+        inputs,
+      );
       expectClose(plain, reference.batchNorm(x, { ...affine, bias, relu }), { absolute: 1e-3 });
     });
 
@@ -63,10 +78,22 @@ for (const [batch, channels, height, width] of [
         const tolerance = { relative: 1e-3, absolute: 2e-3 };
         const parameters = await runKernel(
           device,
-          kernels.batchNormReduce({ ...shape, eps: EPS, relu, training, accumulateWeight: true, accumulateBias: false }),
+          kernels.batchNormReduce({
+            ...shape,
+            eps: EPS,
+            relu,
+            training,
+            accumulateWeight: true,
+            accumulateBias: false,
+          }),
           { dy, y, x, mean, variance, dweight: weight, dbias: channels, sums: 4 * channels },
         );
-        expectClose(parameters.dweight, expected.dweight.map((v, c) => v + weight[c]), tolerance, 'dweight');
+        expectClose(
+          parameters.dweight,
+          expected.dweight.map((v, c) => v + weight[c]),
+          tolerance,
+          'dweight',
+        );
         expectClose(parameters.dbias, expected.dbias, tolerance, 'dbias');
         for (const accumulate of [false, true]) {
           const r = await runKernel(
@@ -75,8 +102,18 @@ for (const [batch, channels, height, width] of [
             { dy, y, weight, x, variance, sums: parameters.sums ?? [], dx: residual, dresidual: residual },
           );
           const before = (i: number) => (accumulate ? residual[i] : 0);
-          expectClose(r.dx, expected.dx.map((v, i) => v + before(i)), tolerance, 'dx');
-          expectClose(r.dresidual, g.map((v, i) => v + before(i)), {}, 'dresidual');
+          expectClose(
+            r.dx,
+            expected.dx.map((v, i) => v + before(i)),
+            tolerance,
+            'dx',
+          );
+          expectClose(
+            r.dresidual,
+            g.map((v, i) => v + before(i)),
+            {},
+            'dresidual',
+          );
         }
       });
     }
@@ -114,20 +151,18 @@ test('gradients agree with finite differences, residual and training', async () 
     { shape, data: randomArray(shape, 4) },
   ];
   for (const training of [false, true]) {
-    await expectFiniteDifferences(
-      (tape, [x, weight, bias, residual]) => {
-        const runningMean = device.tensor(new Float32Array(channels).fill(0.1));
-        const runningVar = device.tensor(new Float32Array(channels).fill(0.4));
-        return F.batchNorm(tape, x, { weight, bias, runningMean, runningVar }, { training, residual });
-      },
-      inputs,
-    );
+    await expectFiniteDifferences((tape, [x, weight, bias, residual]) => {
+      const runningMean = device.tensor(new Float32Array(channels).fill(0.1));
+      const runningVar = device.tensor(new Float32Array(channels).fill(0.4));
+      return F.batchNorm(tape, x, { weight, bias, runningMean, runningVar }, { training, residual });
+    }, inputs);
   }
 });
 
 test('frozen batchNorm with ReLU and residual is one dispatch forward and two back', async () => {
   const shape = [1, 2, 3, 3];
-  const make = (s: number[], seed: number) => Object.assign(device.tensor(randomArray(s, seed), s), { requiresGrad: true });
+  const make = (s: number[], seed: number) =>
+    Object.assign(device.tensor(randomArray(s, seed), s), { requiresGrad: true });
   const tape = new Tape(device);
   const [x, residual] = [make(shape, 1), make(shape, 2)];
   const [weight, bias, runningMean, runningVar] = [3, 4, 5, 6].map((seed) => make([2], seed));

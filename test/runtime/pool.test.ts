@@ -28,9 +28,16 @@ for (const [planes, height, width, kernel, stride, padding] of [
     expectClose(y, expected.y);
     const dy = randomArray([size], 2);
     for (const accumulate of [false, true]) {
-      const { dx } = await runKernel(device, kernels.maxPool2dBackward({ ...shape, accumulate }), { dy, argmax, dx: x });
+      const { dx } = await runKernel(device, kernels.maxPool2dBackward({ ...shape, accumulate }), {
+        dy,
+        argmax,
+        dx: x,
+      });
       const gradient = reference.maxPool2dBackward(dy, expected.argmax, shape);
-      expectClose(dx, gradient.map((g, i) => g + (accumulate ? x[i] : 0)));
+      expectClose(
+        dx,
+        gradient.map((g, i) => g + (accumulate ? x[i] : 0)),
+      );
     }
   });
 }
@@ -48,8 +55,14 @@ for (const [height, width, outHeight, outWidth] of [
     expectClose(y, expected);
     const dy = randomArray([expected.length], 2);
     for (const accumulate of [false, true]) {
-      const { dx } = await runKernel(device, kernels.adaptiveAvgPool2dBackward({ ...shape, accumulate }), { dy, dx: x });
-      expectClose(dx, reference.adaptiveAvgPool2dBackward(dy, shape).map((g, i) => g + (accumulate ? x[i] : 0)));
+      const { dx } = await runKernel(device, kernels.adaptiveAvgPool2dBackward({ ...shape, accumulate }), {
+        dy,
+        dx: x,
+      });
+      expectClose(
+        dx,
+        reference.adaptiveAvgPool2dBackward(dy, shape).map((g, i) => g + (accumulate ? x[i] : 0)),
+      );
     }
   });
 }
@@ -63,7 +76,11 @@ const GOLDENS: [name: string, operation: (tape: Tape, inputs: Tensor[]) => Tenso
 for (const [name, operation] of GOLDENS) {
   test(`golden ${name}`, async () => {
     const file = golden(name);
-    const { y, shape, gradients } = await differentiate(operation, [file.tensor('in.x')], () => file.tensor('in.gout').data);
+    const { y, shape, gradients } = await differentiate(
+      operation,
+      [file.tensor('in.x')],
+      () => file.tensor('in.gout').data,
+    );
     assert.equal(shape, file.tensor('out.y').shape);
     expectClose(y, file.tensor('out.y').data);
     expectClose(gradients[0], file.tensor('grad.x').data, { scaled: 2e-5 });

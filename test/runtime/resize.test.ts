@@ -33,9 +33,16 @@ for (const [height, width, scale] of [
       expectClose(y, expected);
       const g = dy.map((v, i) => (relu && expected[i] <= 0 ? 0 : v));
       for (const accumulate of [false, true]) {
-        const r = await runKernel(device, kernels.upsampleNearestBackward({ ...shape, relu, accumulate }), { dy, y, dx: x });
+        const r = await runKernel(device, kernels.upsampleNearestBackward({ ...shape, relu, accumulate }), {
+          dy,
+          y,
+          dx: x,
+        });
         const gradient = reference.resizeBackward(g, out, reference.nearest);
-        expectClose(r.dx, gradient.map((v, i) => v + (accumulate ? x[i] : 0)));
+        expectClose(
+          r.dx,
+          gradient.map((v, i) => v + (accumulate ? x[i] : 0)),
+        );
       }
     }
   });
@@ -53,14 +60,21 @@ for (const [height, width, outHeight, outWidth] of [
       const x = randomArray([2 * height * width], 1);
       const axis = reference.bilinear(alignCorners);
       const expected = reference.resize(x, shape, axis);
-      const { y } = await runKernel(device, kernels.upsampleBilinear({ ...shape, alignCorners }), { x, y: expected.length });
+      const { y } = await runKernel(device, kernels.upsampleBilinear({ ...shape, alignCorners }), {
+        x,
+        y: expected.length,
+      });
       expectClose(y, expected, { absolute: 1e-5 });
       const dy = randomArray([expected.length], 2);
       for (const accumulate of [false, true]) {
         const kernel = kernels.upsampleBilinearBackward({ ...shape, alignCorners, accumulate });
         const { dx } = await runKernel(device, kernel, { dy, dx: x });
         const gradient = reference.resizeBackward(dy, shape, axis);
-        expectClose(dx, gradient.map((g, i) => g + (accumulate ? x[i] : 0)), { absolute: 2e-5 });
+        expectClose(
+          dx,
+          gradient.map((g, i) => g + (accumulate ? x[i] : 0)),
+          { absolute: 2e-5 },
+        );
       }
     });
   }
@@ -74,7 +88,10 @@ test('padding', async () => {
   const dy = randomArray([108], 2);
   for (const accumulate of [false, true]) {
     const { dx } = await runKernel(device, kernels.padBottomRightBackward({ ...shape, accumulate }), { dy, dx: x });
-    expectClose(dx, reference.resizeBackward(dy, shape, reference.padded).map((g, i) => g + (accumulate ? x[i] : 0)));
+    expectClose(
+      dx,
+      reference.resizeBackward(dy, shape, reference.padded).map((g, i) => g + (accumulate ? x[i] : 0)),
+    );
   }
 });
 
@@ -91,7 +108,11 @@ const GOLDENS: [name: string, operation: (tape: Tape, inputs: Tensor[]) => Tenso
 for (const [name, operation] of GOLDENS) {
   test(`golden ${name}`, async () => {
     const file = golden(name);
-    const { y, shape, gradients } = await differentiate(operation, [file.tensor('in.x')], () => file.tensor('in.gout').data);
+    const { y, shape, gradients } = await differentiate(
+      operation,
+      [file.tensor('in.x')],
+      () => file.tensor('in.gout').data,
+    );
     assert.equal(shape, file.tensor('out.y').shape);
     expectClose(y, file.tensor('out.y').data);
     expectClose(gradients[0], file.tensor('grad.x').data, { scaled: 2e-5 });

@@ -78,9 +78,16 @@ for (const [batch, channels, height, width, outputSize, samplingRatio] of [
         table,
         dfeatures: features,
       });
-      expectClose(r.dfeatures, reference.roiAlignBackward(dx, rois, shape).map((v, i) => v + before(i)), { scaled: 2e-5 });
+      expectClose(
+        r.dfeatures,
+        reference.roiAlignBackward(dx, rois, shape).map((v, i) => v + before(i)),
+        { scaled: 2e-5 },
+      );
       const m = await runKernel(device, kernels.maskFuseBackward({ ...fused, accumulate }), { dy, masks, dx });
-      expectClose(m.dx, reference.maskFuseBackward(dy, masks, fused).map((v, i) => v + (accumulate ? dx[i] : 0)));
+      expectClose(
+        m.dx,
+        reference.maskFuseBackward(dy, masks, fused).map((v, i) => v + (accumulate ? dx[i] : 0)),
+      );
     }
   });
 }
@@ -103,7 +110,11 @@ for (const name of ['s32', 's16', 's8', 'fixed_sampling2']) {
 
 const small = { shape: [1, 3, 5, 6], data: randomArray([90], 4) };
 const smallRois = () => device.tensor([0, 3, 2, 30, 25, 0, 20, 10, 47, 39], [2, 5]);
-const smallMasks = () => device.tensor(randomArray([2, 7, 7], 5).map((v) => (v > 0 ? 1 : 0)), [2, 7, 7]);
+const smallMasks = () =>
+  device.tensor(
+    randomArray([2, 7, 7], 5).map((v) => (v > 0 ? 1 : 0)),
+    [2, 7, 7],
+  );
 
 test('fused and separate operations agree, finite differences too', async () => {
   const options = { spatialScale: 1 / 8 };
@@ -120,7 +131,10 @@ test('fused and separate operations agree, finite differences too', async () => 
   assert.equal(one.shape, [2, 6, 7, 7]);
   expectClose(one.y, two.y);
   expectClose(one.gradients[0], two.gradients[0]);
-  await expectFiniteDifferences((tape, [x]) => F.roiAlignMaskFuse(tape, x, smallRois(), smallMasks(), options), [small]);
+  await expectFiniteDifferences(
+    (tape, [x]) => F.roiAlignMaskFuse(tape, x, smallRois(), smallMasks(), options),
+    [small],
+  );
 });
 
 test('shapes that do not fit are refused', () => {

@@ -26,8 +26,15 @@ for (const dim of [0, 1] as const) {
       const dy = randomArray([n], 2);
       const soft = reference.softmax(randomArray([n], 3, -2, 2), shape);
       for (const accumulate of [false, true]) {
-        const { dx } = await runKernel(device, kernels.softmaxBackward({ ...shape, accumulate }), { dy, y: soft, dx: dy });
-        expectClose(dx, reference.softmaxBackward(dy, soft, shape).map((v, i) => v + (accumulate ? dy[i] : 0)));
+        const { dx } = await runKernel(device, kernels.softmaxBackward({ ...shape, accumulate }), {
+          dy,
+          y: soft,
+          dx: dy,
+        });
+        expectClose(
+          dx,
+          reference.softmaxBackward(dy, soft, shape).map((v, i) => v + (accumulate ? dy[i] : 0)),
+        );
       }
     });
   }
@@ -42,11 +49,18 @@ for (const dim of [0, 1] as const) {
       () => file.tensor('in.gout').data,
     );
     expectClose(y, file.tensor('out.y').data);
-    expectClose(gradients[0].map((g) => g * scale), file.tensor('grad.x').data, { scaled: 2e-5 });
+    expectClose(
+      gradients[0].map((g) => g * scale),
+      file.tensor('grad.x').data,
+      { scaled: 2e-5 },
+    );
   });
 
   test(`finite differences over dim ${dim}`, () =>
-    expectFiniteDifferences((tape, [x]) => F.softmax(tape, x, dim), [{ shape: [4, 5], data: randomArray([20], 1, -2, 2) }]));
+    expectFiniteDifferences(
+      (tape, [x]) => F.softmax(tape, x, dim),
+      [{ shape: [4, 5], data: randomArray([20], 1, -2, 2) }],
+    ));
 }
 
 test.run();
