@@ -12,7 +12,7 @@ import { inputOf, loadClassifier } from './classify.ts';
 import { forEach, type RunContext } from './context.ts';
 import type { ProposalFiles } from './propose.ts';
 import { packedMasks } from './regions.ts';
-import { WorkingImages } from './working-images.ts';
+import { insideSize, WorkingImages } from './working-images.ts';
 
 const FORMAT = 'cim-clusters-1';
 
@@ -42,11 +42,12 @@ export async function assignStage(context: RunContext, canvas: DecodeSize, propo
   if (existsSync(folder.labels)) return;
   const classifier = await loadClassifier(context);
   const images = new WorkingImages(context, canvas);
+  const working = new WorkingImages(context, insideSize(recipe.workingSize));
   const clusters: [string, SafeTensor][] = [];
   await forEach(context, 'Labels', train.images, async (entry) => {
-    const image = await images.load(entry);
-    const regions = image && (await proposals.load(entry));
-    if (!regions) return;
+    const [image, size] = [await images.load(entry), await working.load(entry)];
+    const regions = size && (await proposals.load(entry, size));
+    if (!image || !regions) return;
     const masks = packedMasks(regions);
     const peaks = peaksInImage(await imagePeaks(context, classifier, image, entry.labels), canvas, masks);
     const { averageThreshold, iouThreshold } = recipe.labels;

@@ -31,7 +31,7 @@ export async function inferImages(context: RunContext, label: string, entries: r
   const found: ImageDetections[] = [];
   await forEach(context, label, entries, async (entry) => {
     const image = await images.load(entry);
-    const regions = image && (await proposals.load(entry));
+    const regions = image && (await proposals.load(entry, image));
     if (!regions || regions.count === 0) return;
     const size = Math.max(image.width, image.height);
     const passes = scales.flatMap((scale) =>

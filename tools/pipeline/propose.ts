@@ -19,10 +19,13 @@ export class ProposalFiles {
     return join(this.#folder, `${id}.safetensors`);
   }
 
-  /** Null when the image has no file: it could not be read when proposals were made. */
-  async load(entry: LabelledImage): Promise<Proposals | null> {
+  /**
+   * Null when the image has no file: it could not be read when proposals were made.
+   * @param size of the working image. @throws DataError when the file was made for another size.
+   */
+  async load(entry: LabelledImage, size: { readonly width: number; readonly height: number }): Promise<Proposals | null> {
     const path = this.pathOf(entry);
-    return existsSync(path) ? readProposals(path) : null;
+    return existsSync(path) ? readProposals(path, size) : null;
   }
 }
 

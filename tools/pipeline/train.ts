@@ -2,7 +2,7 @@
 import { Generator } from '@cim/runtime';
 import { Cim } from '@cim/model/cim';
 import { Solver } from '@cim/model/solver/solver';
-import type { HostProposals, HostSample } from '@cim/model/train/sample';
+import type { HostImage, HostProposals, HostSample } from '@cim/model/train/sample';
 import { trainCim } from '@cim/model/train/train-cim';
 import type { LabelledImage } from '../datasets/dataset.ts';
 import { readClusters } from './assign.ts';
@@ -65,10 +65,10 @@ async function sampleSource(context: RunContext, proposals: ProposalFiles) {
   const prepared = new Map<number, HostProposals>();
   const without = new Set<number>();
   let bytes = 0;
-  const regionsOf = async (entry: LabelledImage): Promise<HostProposals | null> => {
+  const regionsOf = async (entry: LabelledImage, image: HostImage): Promise<HostProposals | null> => {
     const cached = prepared.get(entry.id);
     if (cached) return cached;
-    const found = await proposals.load(entry);
+    const found = await proposals.load(entry, image);
     if (!found || found.count === 0) {
       if (!without.has(entry.id)) report.warn(`${entry.fileName} has no proposals: it is left out.`);
       without.add(entry.id);
@@ -84,7 +84,7 @@ async function sampleSource(context: RunContext, proposals: ProposalFiles) {
     load: async (index: number): Promise<HostSample | null> => {
       const entry = train.images[index];
       const image = await images.load(entry);
-      const regions = image && (await regionsOf(entry));
+      const regions = image && (await regionsOf(entry, image));
       const assigned = clusters.get(entry.id);
       if (!image || !regions || !assigned) return null;
       return { image, proposals: regions, labels: labelVector(entry, classes.length), clusters: assigned };
