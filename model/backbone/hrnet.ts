@@ -169,9 +169,10 @@ class HighResolutionModule {
         path?.forEach((layer, k) => {
           term = layer.forward(pass, term, { relu: j < i && k < path.length - 1 });
         });
-        if (j > i) term = F.upsampleNearest(tape, term, 2 ** (j - i));
-        const last = j === row.length - 1;
-        sum = sum === undefined ? term : last ? F.addRelu(tape, sum, term) : F.add(tape, sum, term);
+        const relu = j === row.length - 1;
+        if (sum === undefined) sum = term;
+        else if (j > i) sum = F.addUpsampled(tape, sum, term, 2 ** (j - i), { relu });
+        else sum = relu ? F.addRelu(tape, sum, term) : F.add(tape, sum, term);
       });
       return sum!;
     });
