@@ -88,6 +88,7 @@ test('results that are none are quoted with file, entry and value', async () => 
     [[{ image_id: 7, score: 1 }], /entry 0 category_id is missing/],
     [[{ ...result, bbox: [1, 2, 3] }], /entry 0 bbox is \[1,2,3\]/],
     [[{ ...result, segmentation: { size: [3], counts: '' } }], /entry 0 segmentation size is \[3\]/],
+    [[{ ...result, segmentation: undefined }], /entry 0 is .*neither a segmentation nor a bbox/],
     [[{ ...result, image_id: 8 }], /entry 0 names image 8/],
     [[{ ...result, segmentation: { size: [4, 3], counts: mask.counts } }], /entry 0: .* 4 × 3 pixels, image 7 is 3 × 4/],
     [[{ ...result, segmentation: { size: [3, 4], counts: [2, 3] } }], /entry 0: .* sum to 5, not 12/],

@@ -56,7 +56,7 @@ test('every figure stands in the page', () => {
     ...['81.2', '72.3', '54.1', '46.7', '41.5', '61.2', '44.3', '22.1', '17.2', '19.5'], // strategies
     ...['90.1', '80.1', '60.1', '50.1', '64.5', '48.1', '43.3', '70.1', '30.1', '52.3', '38.5', '14.1'], // classes
     ...['98.4', '0.843', '95.3 %', '87.3 %', '93.6', '71.4', '0.32 s'], // classifier and proposals
-    ...['6 min 52 s', 'done before', '8.3 s', '14 min 5 s', '66.8 %', '21 min 6 s'], // stages
+    ...['6 min 52 s', 'done before', '8.3 s', '14 min 5 s', '66.8 %', '21 min 6 s in all'], // stages
     ...['lavapipe', 'there is no hardware adapter', 'llvmpipe (LLVM 19.1.7, 256 bits)', '8 invocations', '700 MiB'],
     ...['broken.jpg: the file is empty', 'cim', 'anti-noise branch'],
   ];
@@ -69,6 +69,12 @@ test('names are escaped', () => {
   assert.not.match(page, '<b>ring</b>');
   assert.match(page, '&lt;b&gt;ring&lt;/b&gt; &amp; &quot;star&quot;');
   assert.match(page, 'alt="image 7.jpg: disc &lt;0.9&gt;"');
+});
+
+test('the style sheet is not escaped', () => {
+  const [, sheet] = reportHtml(content).split(/<\/?style>/);
+  assert.match(sheet, 'tr.best > *');
+  assert.not.match(sheet, /&\w+;/);
 });
 
 test('nothing is loaded but the pictures beside the page', () => {

@@ -11,13 +11,15 @@ const FORMAT_REMEDY =
 const IMAGE_REMEDY = 'Use the annotations of the images that the results were made from.';
 
 const resultList = z.array(
-  z.object({
-    image_id: z.int(),
-    category_id: z.int(),
-    score: z.number(),
-    segmentation: rleSchema.optional(),
-    bbox: z.tuple([z.number(), z.number(), z.number(), z.number()]).optional(),
-  }),
+  z
+    .object({
+      image_id: z.int(),
+      category_id: z.int(),
+      score: z.number(),
+      segmentation: rleSchema.optional(),
+      bbox: z.tuple([z.number(), z.number(), z.number(), z.number()]).optional(),
+    })
+    .refine(({ segmentation, bbox }) => segmentation || bbox, 'it has neither a segmentation nor a bbox'),
 );
 
 /** The images that results may name. Sizes in pixels, where they are known. */

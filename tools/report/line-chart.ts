@@ -5,7 +5,7 @@ import { type Html, html } from './html.ts';
 
 export interface Series {
   readonly name: string;
-  /** Values by step, not finite where there is none. */
+  /** Values by ascending step, not finite where there is none. */
   readonly values: readonly { readonly step: number; readonly value: number }[];
 }
 
@@ -30,8 +30,8 @@ const COLOURS = 8;
 export function lineChart({ id, title, series, format }: LineChartOptions): Html {
   const smooth = series.map(({ name, values }) => ({ name, values: stretchMeans(values) }));
   const all = smooth.flatMap(({ values }) => values);
-  const steps = all.map(({ step }) => step);
-  const x = scaleLinear([Math.min(...steps), Math.max(...steps)], [MARGIN.left, WIDTH - MARGIN.right]);
+  const ends = series.flatMap(({ values }) => [values[0]?.step ?? 0, values.at(-1)?.step ?? 0]);
+  const x = scaleLinear([Math.min(...ends), Math.max(...ends)], [MARGIN.left, WIDTH - MARGIN.right]);
   const y = scaleLinear([0, Math.max(...all.map(({ value }) => value), Number.MIN_VALUE)], [HEIGHT - MARGIN.bottom, MARGIN.top]).nice(5);
   const path = line<Series['values'][number]>(
     ({ step }) => x(step),

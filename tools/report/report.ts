@@ -42,39 +42,41 @@ ${[strategies(summary), perClass(summary), pictureGrid(pictures), ...curves.map(
   return page.text;
 }
 
-const section = (title: string, content: Html): Html => html`
+const section = (title: string, content: Html, note?: string): Html => html`
 <section aria-label="${title}">
   <h2>${title}</h2>
+  ${note && html`<p class="note">${note}</p>`}
   ${content}
 </section>`;
 
-/** What is wider than the screen scrolls by itself, also with the keyboard. */
-const scrollable = (title: string, content: Html): Html =>
-  html`<div class="scroll" role="region" aria-label="${title}" tabindex="0">${content}</div>`;
+/** A section of a table, which scrolls by itself where it is wider than the screen, also with the keyboard. */
+const tableSection = (title: string, note: string, content: Html): Html =>
+  section(title, html`<div class="scroll" role="region" aria-label="${title}, table" tabindex="0">${content}</div>`, note);
 
 const best = (strategies: readonly StrategyScores[]): StrategyScores | undefined =>
   strategies.toSorted((a, b) => b.mAP50 - a.mAP50)[0];
 
 function tiles({ strategies, classifier, proposals, seconds }: RunSummary): Html {
   const top = best(strategies);
+  const tile = (title: string, value: Html, note: string): Html =>
+    html`<div><dt>${title}</dt><dd>${value}<small>${note}</small></dd></div>
+    `;
+  const share = (value: number): Html => html`${percent(value)}<i>%</i>`;
   return html`<dl class="tiles">
-    ${top && html`<div><dt>mAP50 of masks</dt><dd class="first">${percent(top.mAP50)}<small>${top.strategy}, %</small></dd></div>`}
-    <div><dt>Upper bound of mAP50</dt><dd>${percent(proposals.upperBoundMAP50)}<small>if the best proposal always won, %</small></dd></div>
-    <div><dt>Image classification</dt><dd>${percent(classifier.mAP)}<small>mAP of the classifier, %</small></dd></div>
-    <div><dt>Time</dt><dd>${duration(totalSeconds(seconds))}<small>all stages</small></dd></div>
+    ${top && tile('mAP50 of masks', share(top.mAP50), top.strategy)}
+    ${tile('Upper bound of mAP50', share(proposals.upperBoundMAP50), 'if the best proposals won')}
+    ${tile('Image classification', share(classifier.mAP), 'mAP of the classifier')}
+    ${tile('Time', html`${duration(totalSeconds(seconds))}`, 'all stages')}
   </dl>`;
 }
 
 function strategies({ strategies, proposals }: RunSummary): Html {
   const names = Object.keys(scoreNames) as (keyof Scores)[];
   const top = best(strategies);
-  const title = 'Instance segmentation';
-  return section(
-    title,
-    scrollable(
-      title,
-      html`<table>
-    <caption>Mask AP on the validation split, in percent. mAP at one IoU threshold as for PASCAL VOC; AP is COCO's mean over IoU .50 to .95.</caption>
+  return tableSection(
+    'Instance segmentation',
+    'Mask AP on the validation split, in percent: mAP at one IoU threshold as for PASCAL VOC, and COCO AP, the mean over IoU .50 to .95.',
+    html`<table>
     <thead><tr><th scope="col">Strategy</th><th scope="col">Seed</th>${names.map((name) => html`<th scope="col">${scoreNames[name]}</th>`)}</tr></thead>
     <tbody>
       ${strategies.map(
@@ -84,21 +86,17 @@ function strategies({ strategies, proposals }: RunSummary): Html {
       <tr class="aside"><th scope="row">Upper bound of the proposals</th><td>–</td>${names.map((name) => html`<td>${name === 'mAP50' ? percent(proposals.upperBoundMAP50) : '–'}</td>`)}</tr>
     </tbody>
   </table>`,
-    ),
   );
 }
 
 function perClass({ strategies }: RunSummary): Html | undefined {
   if (strategies.length === 0) return undefined;
-  const title = 'Classes';
   const cells = (values: readonly number[]): Html[] =>
     values.map((value) => html`<td class="heat" style="--share:${(value / 100).toFixed(3)}">${percent(value)}</td>`);
-  return section(
-    title,
-    scrollable(
-      title,
-      html`<table>
-    <caption>Mask AP in percent at four IoU thresholds; the darker the better</caption>
+  return tableSection(
+    'Classes',
+    'Mask AP in percent at four IoU thresholds; the stronger the colour, the higher.',
+    html`<table>
     <thead>
       <tr class="groups"><td></td>${strategies.map(({ strategy, seed }) => html`<th scope="colgroup" colspan="${vocThresholds.length}">${strategy}${seedNote(strategies, strategy, seed)}</th>`)}</tr>
       <tr><th scope="col">Class</th>${strategies.map(() => vocThresholds.map((threshold) => html`<th scope="col">IoU ${threshold.toFixed(2).slice(1)}</th>`))}</tr>
@@ -111,7 +109,6 @@ function perClass({ strategies }: RunSummary): Html | undefined {
     </tbody>
     <tfoot><tr><th scope="row">Mean</th>${strategies.map(({ mAP25, mAP50, mAP70, mAP75 }) => [mAP25, mAP50, mAP70, mAP75].map((value) => html`<td>${percent(value)}</td>`))}</tr></tfoot>
   </table>`,
-    ),
   );
 }
 
@@ -175,10 +172,10 @@ const totalSeconds = (seconds: RunSummary['seconds']): number => Object.values(s
 function stages({ seconds }: RunSummary): Html {
   const longest = Math.max(...Object.values(seconds), Number.MIN_VALUE);
   const total = Math.max(totalSeconds(seconds), Number.MIN_VALUE);
-  return section(
+  return tableSection(
     'Time of the stages',
+    `${duration(totalSeconds(seconds))} in all`,
     html`<table class="bars">
-    <caption>${duration(totalSeconds(seconds))} in all</caption>
     <thead><tr><th scope="col">Stage</th><td></td><th scope="col">Time</th><th scope="col">Share</th></tr></thead>
     <tbody>
       ${Object.entries(seconds).map(
@@ -211,5 +208,5 @@ function machine({ adapter, peakBytes }: RunSummary): Html {
 
 function skipped({ skipped: images }: RunSummary): Html {
   const list = html`<ul class="skipped">${images.map((reason) => html`<li>${reason}</li>`)}</ul>`;
-  return section('Skipped images', images.length === 0 ? html`<p class="note">None: every image was used.</p>` : list);
+  return section('Skipped images', images.length === 0 ? html`None: every image was used.` : list);
 }

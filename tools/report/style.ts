@@ -1,5 +1,7 @@
+import { Html } from './html.ts';
+
 /** The style sheet of the report, for light and dark screens and for print. */
-export const style = `
+export const style = new Html(`
 :root {
   color-scheme: light dark;
   --page: #f6f7f9; --card: #ffffff; --ink: #14171c; --muted: #5a6270; --rule: #e0e4ea; --accent: #0b6e66;
@@ -23,30 +25,29 @@ header { padding-top: 48px; }
 main { padding-bottom: 64px; }
 h1 { margin: 0; font-size: 2rem; line-height: 1.2; letter-spacing: -0.02em; }
 h2 { margin: 0 0 16px; font-size: 1.2rem; letter-spacing: -0.01em; }
-h3 { margin: 24px 0 8px; font-size: 1rem; }
 .lead { margin: 8px 0 28px; color: var(--muted); overflow-wrap: anywhere; }
-.note { margin: 12px 0 0; color: var(--muted); font-size: 0.875rem; }
+.note { margin: -8px 0 16px; color: var(--muted); font-size: 0.875rem; }
 section { margin-top: 20px; padding: 24px; background: var(--card); border: 1px solid var(--rule); border-radius: 12px; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(190px, 1fr)); gap: 16px; margin: 0; }
 .tiles div { padding: 16px 20px; background: var(--card); border: 1px solid var(--rule); border-radius: 12px; }
 .tiles dt { color: var(--muted); font-size: 0.875rem; }
 .tiles dd { margin: 0; font-size: 1.9rem; font-weight: 650; line-height: 1.25; letter-spacing: -0.02em; }
-.tiles dd.first { color: var(--accent); }
+.tiles div:first-child dd { color: var(--accent); }
+.tiles i { margin-left: 4px; font-size: 1.1rem; font-style: normal; font-weight: 500; }
 .tiles small { display: block; color: var(--muted); font-size: 0.8rem; font-weight: 400; letter-spacing: 0; }
 .scroll { overflow-x: auto; }
 .scroll:focus-visible { outline: 2px solid var(--accent); outline-offset: 4px; }
 table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
-caption { padding: 0 0 12px; color: var(--muted); font-size: 0.875rem; text-align: left; }
 th, td { padding: 7px 12px; border-bottom: 1px solid var(--rule); text-align: right; white-space: nowrap; }
 thead th { color: var(--muted); font-size: 0.8rem; font-weight: 600; }
 tbody th { font-weight: 500; }
 th:first-child, tbody th { text-align: left; }
-tbody tr:last-child > * { border-bottom: 0; }
+tbody:last-child tr:last-child > * { border-bottom: 0; }
 tr.best > * { font-weight: 700; }
 tr.aside > * { color: var(--muted); }
 tfoot > tr > * { border-top: 2px solid var(--rule); border-bottom: 0; font-weight: 700; }
 td.heat { background: rgb(var(--heat) / calc(var(--share) * 0.34)); }
-thead tr.groups th { padding-bottom: 0; border-bottom: 0; color: var(--ink); text-align: center; }
+thead tr.groups > * { padding-bottom: 0; border-bottom: 0; color: var(--ink); text-align: center; }
 .facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(250px, 1fr)); gap: 14px 32px; margin: 0; }
 .facts dt { color: var(--muted); font-size: 0.8rem; }
 .facts dd { margin: 0; overflow-wrap: anywhere; }
@@ -73,4 +74,4 @@ ${[1, 2, 3, 4, 5, 6, 7, 8].map((i) => `.series-${i} { color: var(--c${i}); }`).j
 a { color: var(--accent); }
 a:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
 @media print { section { break-inside: avoid; } }
-`;
+`);
