@@ -1,17 +1,17 @@
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { suite } from 'uvu';
-import * as assert from 'uvu/assert';
-import { encodeRle } from '@cim/model/evaluate/rle';
 import type { CocoResult } from '@cim/model/evaluate/coco-json';
+import { encodeRle } from '@cim/model/evaluate/rle';
 import { groundTruth } from '@cim/tools/datasets/ground-truth';
 import { openDataset } from '@cim/tools/datasets/open';
 import { drawDetections } from '@cim/tools/draw/draw-dataset';
 import { classColour } from '@cim/tools/draw/palette';
 import { DataError } from '@cim/tools/errors';
-import { decodeImage, type DecodedImage } from '@cim/tools/images/decode';
+import { type DecodedImage, decodeImage } from '@cim/tools/images/decode';
 import { encodePng } from '@cim/tools/images/png';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
 import { cim } from './cim.ts';
 
 const test = suite('draw data set');
@@ -29,7 +29,10 @@ const mask = (left: number, top: number) => encodeRle(block(left, top), height, 
 const names = ['a.png', 'more/a.png', 'more-a.jpg', 'd.png'];
 mkdirSync(join(folder, 'images', 'more'), { recursive: true });
 for (const name of names) {
-  writeFileSync(join(folder, 'images', name), encodePng({ width, height, rgb: new Uint8Array(3 * width * height).fill(128) }));
+  writeFileSync(
+    join(folder, 'images', name),
+    encodePng({ width, height, rgb: new Uint8Array(3 * width * height).fill(128) }),
+  );
 }
 writeFileSync(
   join(folder, 'val.json'),
@@ -49,11 +52,19 @@ const results: CocoResult[] = [
 ];
 const dataset = await openDataset({ path: folder, split: 'val' });
 const [cat, dog] = [classColour(0), classColour(1)];
-const at = ({ rgb, width: row }: DecodedImage, x: number, y: number): number[] => [...rgb.subarray(3 * (y * row + x), 3 * (y * row + x) + 3)];
+const at = ({ rgb, width: row }: DecodedImage, x: number, y: number): number[] => [
+  ...rgb.subarray(3 * (y * row + x), 3 * (y * row + x) + 3),
+];
 
 test('objects stand left, confident detections right', async () => {
   const out = join(folder, 'both');
-  const pictures = await drawDetections({ dataset, results, groundTruth: groundTruth(dataset), folder: out, minScore: 0.3 });
+  const pictures = await drawDetections({
+    dataset,
+    results,
+    groundTruth: groundTruth(dataset),
+    folder: out,
+    minScore: 0.3,
+  });
   assert.equal(pictures[0], { title: 'a.png', caption: 'Objects: dog. Found: dog 0.75, cat 0.50', file: 'both/a.png' });
   assert.equal(pictures[3], { title: 'd.png', caption: 'Objects: none. Found: nothing', file: 'both/d.png' });
   const picture = await decodeImage(join(out, 'a.png'));
@@ -70,25 +81,41 @@ test('objects stand left, confident detections right', async () => {
 test('every image has its own file, and the sheet holds them', async () => {
   const out = join(folder, 'all');
   const pictures = await drawDetections({ dataset, results, groundTruth: null, folder: out, minScore: 0.3 });
-  assert.equal(pictures.map(({ file }) => file), ['all/a.png', 'all/more-a.png', 'all/more-a-3.png', 'all/d.png']);
+  assert.equal(
+    pictures.map(({ file }) => file),
+    ['all/a.png', 'all/more-a.png', 'all/more-a-3.png', 'all/d.png'],
+  );
   assert.equal(readdirSync(out).sort(), ['a.png', 'contact-sheet.png', 'd.png', 'more-a-3.png', 'more-a.png']);
   const sheet = await decodeImage(join(out, 'contact-sheet.png'));
   assert.equal([sheet.width, sheet.height], [3 * width * zoom + 24, 2 * height * zoom + 18]);
 });
 
 test('fewer images are spread over the data set', async () => {
-  const options = { dataset, results: null, groundTruth: groundTruth(dataset), folder: join(folder, 'few'), minScore: 0 };
+  const options = {
+    dataset,
+    results: null,
+    groundTruth: groundTruth(dataset),
+    folder: join(folder, 'few'),
+    minScore: 0,
+  };
   const pictures = await drawDetections({ ...options, limit: 2 });
-  assert.equal(pictures.map(({ title }) => title), ['a.png', 'more-a.jpg']);
+  assert.equal(
+    pictures.map(({ title }) => title),
+    ['a.png', 'more-a.jpg'],
+  );
   assert.is((await drawDetections({ ...options, limit: 9 })).length, 4);
 });
 
 test('results of another data set are quoted', async () => {
   const rejects = async (result: Partial<CocoResult>, pattern: RegExp) => {
     const wrong = [{ ...results[0], ...result }];
-    const error = await drawDetections({ dataset, results: wrong, groundTruth: null, folder: join(folder, 'bad'), minScore: 0 }).catch(
-      (reason: unknown) => reason,
-    );
+    const error = await drawDetections({
+      dataset,
+      results: wrong,
+      groundTruth: null,
+      folder: join(folder, 'bad'),
+      minScore: 0,
+    }).catch((reason: unknown) => reason);
     assert.instance(error, DataError);
     assert.match((error as Error).message, pattern);
   };
@@ -99,7 +126,18 @@ test('results of another data set are quoted', async () => {
 test('the command draws what is asked for', async () => {
   const [file, out] = [join(folder, 'results.json'), join(folder, 'out')];
   writeFileSync(file, JSON.stringify(results));
-  const { code, stdout } = await cim('draw', '--data', folder, '--results', file, '--ground-truth', '--limit', '1', '--out', out);
+  const { code, stdout } = await cim(
+    'draw',
+    '--data',
+    folder,
+    '--results',
+    file,
+    '--ground-truth',
+    '--limit',
+    '1',
+    '--out',
+    out,
+  );
   assert.is(code, 0);
   assert.match(stdout, /^1 pictures: /);
   assert.equal(readdirSync(out).sort(), ['a.png', 'contact-sheet.png']);

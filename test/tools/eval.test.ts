@@ -3,8 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { suite } from 'uvu';
-import * as assert from 'uvu/assert';
 import { encodeRle } from '@cim/model/evaluate/rle';
 import { readGroundTruth } from '@cim/tools/datasets/read-ground-truth';
 import { parseResults, readResults } from '@cim/tools/datasets/results';
@@ -12,6 +10,8 @@ import { DataError } from '@cim/tools/errors';
 import { evaluateFiles } from '@cim/tools/evaluate/evaluate-files';
 import { vocTable } from '@cim/tools/evaluate/voc-table';
 import { readText } from '@cim/tools/formats/json';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
 import { cim } from './cim.ts';
 
 const test = suite('eval');
@@ -55,7 +55,9 @@ for (const [set, suffix] of [
       assert.is(voc, undefined);
       const expected = JSON.parse(await readText(golden(`${set}_expected.json${suffix}`)))[type].stats as number[];
       assert.is(coco.stats.length, expected.length);
-      expected.forEach((value, i) => assert.ok(Math.abs(coco.stats[i] - value) < 1e-9, `${i}: ${coco.stats[i]}, ${value}`));
+      for (const [i, value] of expected.entries()) {
+        assert.ok(Math.abs(coco.stats[i] - value) < 1e-9, `${i}: ${coco.stats[i]}, ${value}`);
+      }
     });
   }
 }
@@ -68,7 +70,10 @@ test('the VOC report as a table', async () => {
   assert.match(lines[0], /^mask AP, % +IoU 0\.25 +IoU 0\.50 +IoU 0\.70 +IoU 0\.75$/);
   assert.match(lines[1], /57\.4 +31\.8 +31\.8 +31\.8$/);
   assert.match(lines.at(-1)!, /^mean +79\.3 +62\.3 +31\.9 +31\.9$/);
-  assert.ok(lines.every(({ length }) => length === lines[0].length), 'aligned');
+  assert.ok(
+    lines.every(({ length }) => length === lines[0].length),
+    'aligned',
+  );
 });
 
 test('compressed files hold the same', async () => {
@@ -90,7 +95,10 @@ test('results that are none are quoted with file, entry and value', async () => 
     [[{ ...result, segmentation: { size: [3], counts: '' } }], /entry 0 segmentation size is \[3\]/],
     [[{ ...result, segmentation: undefined }], /entry 0 is .*neither a segmentation nor a bbox/],
     [[{ ...result, image_id: 8 }], /entry 0 names image 8/],
-    [[{ ...result, segmentation: { size: [4, 3], counts: mask.counts } }], /entry 0: .* 4 × 3 pixels, image 7 is 3 × 4/],
+    [
+      [{ ...result, segmentation: { size: [4, 3], counts: mask.counts } }],
+      /entry 0: .* 4 × 3 pixels, image 7 is 3 × 4/,
+    ],
     [[{ ...result, segmentation: { size: [3, 4], counts: [2, 3] } }], /entry 0: .* sum to 5, not 12/],
   ];
   for (const [value, pattern] of cases) {
@@ -115,7 +123,11 @@ test('annotations that cannot be evaluated are quoted with file, id and value', 
 });
 
 test('the command prints the twelve numbers, and fails on what is no result file', async () => {
-  const [gt, dt, json] = [put('gt.json', coco({})), put('dt.json', JSON.stringify([result])), join(folder, 'scores.json')];
+  const [gt, dt, json] = [
+    put('gt.json', coco({})),
+    put('dt.json', JSON.stringify([result])),
+    join(folder, 'scores.json'),
+  ];
   const { code, stdout } = await cim('eval', '--gt', gt, '--dt', dt, '--voc', '--json', json);
   assert.is(code, 0);
   assert.is(stdout.match(/^ Average (Precision|Recall) .* = -?\d\.\d{3}$/gm)?.length, 12);

@@ -1,14 +1,14 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { suite } from 'uvu';
-import * as assert from 'uvu/assert';
 import { decodeRle, encodeRle } from '@cim/model/evaluate/rle';
 import { labelsOnly } from '@cim/tools/datasets/dataset';
 import { openDataset } from '@cim/tools/datasets/open';
 import { DataError } from '@cim/tools/errors';
 import { encodePng } from '@cim/tools/images/png';
 import { labelDataset } from '@cim/tools/label/label-dataset';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
 import { cim } from './cim.ts';
 
 const test = suite('label');
@@ -19,7 +19,10 @@ test.after(() => rmSync(folder, { recursive: true }));
 const [width, height] = [5, 3];
 mkdirSync(join(folder, 'images'));
 for (const name of ['a', 'b', 'c']) {
-  writeFileSync(join(folder, 'images', `${name}.png`), encodePng({ width, height, rgb: new Uint8Array(3 * width * height) }));
+  writeFileSync(
+    join(folder, 'images', `${name}.png`),
+    encodePng({ width, height, rgb: new Uint8Array(3 * width * height) }),
+  );
 }
 writeFileSync(join(folder, 'train.csv'), 'file,labels\na.png,cat dog\nb.png,dog\nc.png,\n');
 
@@ -50,19 +53,28 @@ async function kept(options: Parameters<typeof labelDataset>[2]): Promise<number
 
 test('only confident results of the labels stay, with mask, box and size', async () => {
   const { images, annotations, categories } = await labelDataset(await open(), results, {});
-  assert.equal(annotations.map((a) => [a.id, a.image_id, a.category_id, a.score]), [
-    [1, 1, cat, 0.9],
-    [2, 1, cat, 0.4],
-    [3, 2, dog, 0.3],
-  ]);
+  assert.equal(
+    annotations.map((a) => [a.id, a.image_id, a.category_id, a.score]),
+    [
+      [1, 1, cat, 0.9],
+      [2, 1, cat, 0.4],
+      [3, 2, dog, 0.3],
+    ],
+  );
   const [{ area, bbox, segmentation, iscrowd }] = annotations;
   assert.equal([area, bbox, iscrowd], [9, [1, 0, 3, 3], 0]);
   assert.equal(decodeRle(segmentation), rectangle(1, 3));
-  assert.equal(images.map((image) => [image.id, image.file_name, image.width, image.height]), [
-    [1, 'a.png', width, height],
-    [2, 'b.png', width, height],
-  ]);
-  assert.equal(categories.map(({ name }) => name), ['cat', 'dog']);
+  assert.equal(
+    images.map((image) => [image.id, image.file_name, image.width, image.height]),
+    [
+      [1, 'a.png', width, height],
+      [2, 'b.png', width, height],
+    ],
+  );
+  assert.equal(
+    categories.map(({ name }) => name),
+    ['cat', 'dog'],
+  );
 });
 
 test('the threshold, and the best of each class', async () => {
@@ -76,7 +88,9 @@ test('the threshold, and the best of each class', async () => {
 
 test('results that make no labels are quoted', async () => {
   const rejects = async (result: object, pattern: RegExp) => {
-    const error = await labelDataset(await open(), [{ ...results[0], ...result }], {}).catch((reason: unknown) => reason);
+    const error = await labelDataset(await open(), [{ ...results[0], ...result }], {}).catch(
+      (reason: unknown) => reason,
+    );
     assert.instance(error, DataError);
     assert.match((error as Error).message, pattern);
   };

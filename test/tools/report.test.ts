@@ -1,8 +1,8 @@
-import { suite } from 'uvu';
-import * as assert from 'uvu/assert';
 import type { CurvePoint, RunSummary, StrategyScores } from '@cim/tools/pipeline/summary';
 import { type ReportContent, reportHtml } from '@cim/tools/report/report';
 import { summaryTable } from '@cim/tools/report/table';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
 
 const classes = ['disc', '<b>ring</b> & "star"'];
 const strategy = (name: string, scores: number[], ap: number[][]): StrategyScores => ({
@@ -19,11 +19,32 @@ const summary: RunSummary = {
   recipe: 'small',
   data: { folder: 'shapes', classes, train: 96, val: 48 },
   strategies: [
-    strategy('cim', [81.21, 72.31, 54.11, 46.71, 41.51], [[90.11, 80.11, 60.11, 50.11], [72.31, 64.51, 48.11, 43.31]]),
-    strategy('anti-noise branch', [61.22, 44.32, 22.12, 17.22, 19.52], [[70.12, 50.12, 30.12, 20.12], [52.32, 38.52, 14.12, 14.32]]),
+    strategy(
+      'cim',
+      [81.21, 72.31, 54.11, 46.71, 41.51],
+      [
+        [90.11, 80.11, 60.11, 50.11],
+        [72.31, 64.51, 48.11, 43.31],
+      ],
+    ),
+    strategy(
+      'anti-noise branch',
+      [61.22, 44.32, 22.12, 17.22, 19.52],
+      [
+        [70.12, 50.12, 30.12, 20.12],
+        [52.32, 38.52, 14.12, 14.32],
+      ],
+    ),
   ],
   classifier: { mAP: 98.41 },
-  proposals: { meanBestIoU: 0.8431, recall50: 0.9531, recall70: 0.8731, upperBoundMAP50: 93.61, perImage: 71.4, secondsPerImage: 0.318 },
+  proposals: {
+    meanBestIoU: 0.8431,
+    recall50: 0.9531,
+    recall70: 0.8731,
+    upperBoundMAP50: 93.61,
+    perImage: 71.4,
+    secondsPerImage: 0.318,
+  },
   seconds: { classifier: 412.4, proposals: 0, labels: 8.26, training: 845.1 },
   adapter: {
     vendor: 'mesa',
@@ -79,7 +100,9 @@ test('the style sheet is not escaped', () => {
 
 test('nothing is loaded but the pictures beside the page', () => {
   const page = reportHtml(content);
-  const loaded = [...page.matchAll(/\b(?:src|href|srcset|action|data|poster)\s*=\s*"([^"]*)"/g)].map(([, address]) => address);
+  const loaded = [...page.matchAll(/\b(?:src|href|srcset|action|data|poster)\s*=\s*"([^"]*)"/g)].map(
+    ([, address]) => address,
+  );
   assert.equal([...new Set(loaded)], ['overlays/image%207.png']);
   assert.not.match(page, /<(script|link|iframe|object|embed|base)\b|https?:|url\(|@import/i);
   assert.match(page, `default-src 'none'`);
@@ -87,8 +110,12 @@ test('nothing is loaded but the pictures beside the page', () => {
 
 test('curves have axes, a legend and a description', () => {
   const page = reportHtml(content);
-  for (const name of ['total', 'bag', 'pcl', 'learning rate']) assert.match(page, new RegExp(`</svg>${name} <b>[\\d.]+</b></li>`));
-  assert.match(page, /<desc id="rate-0-description">Learning rate over training steps: learning rate from 0\.001 to 0\.0001\.<\/desc>/);
+  for (const name of ['total', 'bag', 'pcl', 'learning rate'])
+    assert.match(page, new RegExp(`</svg>${name} <b>[\\d.]+</b></li>`));
+  assert.match(
+    page,
+    /<desc id="rate-0-description">Learning rate over training steps: learning rate from 0\.001 to 0\.0001\.<\/desc>/,
+  );
   assert.match(page, '>0.001</text>');
   assert.match(page, '>400</text>');
   // In the drawing area, whatever the noise.
@@ -98,9 +125,16 @@ test('curves have axes, a legend and a description', () => {
 });
 
 test('a run without curves, pictures and strategies has a page too', () => {
-  const page = reportHtml({ summary: { ...summary, strategies: [], seconds: {}, skipped: [] }, curves: [{ title: 'Training', points: [] }], pictures: [] });
+  const page = reportHtml({
+    summary: { ...summary, strategies: [], seconds: {}, skipped: [] },
+    curves: [{ title: 'Training', points: [] }],
+    pictures: [],
+  });
   assert.not.match(page, /NaN|Infinity|undefined/);
-  assert.not.match(reportHtml({ ...content, curves: [{ title: 'Training', points: points.slice(0, 1) }] }), /NaN|Infinity|undefined/);
+  assert.not.match(
+    reportHtml({ ...content, curves: [{ title: 'Training', points: points.slice(0, 1) }] }),
+    /NaN|Infinity|undefined/,
+  );
 });
 
 test('the table for the terminal is aligned', () => {
@@ -109,7 +143,10 @@ test('the table for the terminal is aligned', () => {
   assert.is(lines[1], 'cim                          3   81.2   72.3   54.1   46.7     41.5');
   assert.is(lines[2], 'anti-noise branch            3   61.2   44.3   22.1   17.2     19.5');
   assert.is(lines[3], 'upper bound of proposals                93.6');
-  assert.match(lines.join('\n'), 'Image classification: mAP 98.4 %\nTime: 21 min 6 s; GPU memory: 700 MiB\nSkipped images: 1');
+  assert.match(
+    lines.join('\n'),
+    'Image classification: mAP 98.4 %\nTime: 21 min 6 s; GPU memory: 700 MiB\nSkipped images: 1',
+  );
 });
 
 test.run();

@@ -15,7 +15,9 @@ export function register(program: Command): void {
     .description('score detections against annotations as pycocotools does; on the CPU')
     .requiredOption('--gt <file>', 'COCO annotations with masks (.json or .json.gz)')
     .requiredOption('--dt <file>', 'COCO results (.json or .json.gz)')
-    .addOption(new Option('--type <kind>', 'what is compared: masks or boxes').choices(['segm', 'bbox']).default('segm'))
+    .addOption(
+      new Option('--type <kind>', 'what is compared: masks or boxes').choices(['segm', 'bbox']).default('segm'),
+    )
     .option('--voc', 'add the mask AP of every class at IoU .25, .5, .7 and .75', false)
     .option('--json <file>', 'write all numbers as JSON')
     .action(async (options: EvalOptions) => {
@@ -28,6 +30,9 @@ export function register(program: Command): void {
       if (voc) console.log(`\n${vocTable(voc)}`);
       if (options.json === undefined) return;
       const { stats, byCategory, iouThresholds } = coco;
-      await writeFileAtomic(options.json, JSON.stringify({ type: options.type, stats, iouThresholds, byCategory, voc }, null, 2));
+      await writeFileAtomic(
+        options.json,
+        JSON.stringify({ type: options.type, stats, iouThresholds, byCategory, voc }, null, 2),
+      );
     });
 }

@@ -16,7 +16,10 @@ export function register(program: Command): void {
     .command('label')
     .description('make pseudo labels for Mask R-CNN from the detections in training images; on the CPU')
     .requiredOption('--results <file>', 'COCO results of the training split, with masks')
-    .requiredOption('--data <folder>', 'the data set; only classes in the labels of an image are taken from the results')
+    .requiredOption(
+      '--data <folder>',
+      'the data set; only classes in the labels of an image are taken from the results',
+    )
     .option('--split <name>', 'the training split', 'train')
     .option('--threshold <score>', 'lowest score that counts (default: 0.3, with --best-only 0)', parseShare)
     .option('--best-only', 'only the best detection of each class of an image', false)

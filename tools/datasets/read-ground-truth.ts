@@ -12,7 +12,10 @@ const REMEDY =
   'A "segmentation" is a list of polygons [x0, y0, x1, y1, x2, y2, …] or {size: [height, width], counts}; ' +
   '"iscrowd" is 0 or 1.';
 
-const polygon = z.array(z.number()).min(6).refine(({ length }) => length % 2 === 0, 'a coordinate lacks its partner');
+const polygon = z
+  .array(z.number())
+  .min(6)
+  .refine(({ length }) => length % 2 === 0, 'a coordinate lacks its partner');
 const objectSchema = z.object({
   id: z.int().optional(),
   iscrowd: z.literal([0, 1]).optional(),

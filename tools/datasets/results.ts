@@ -44,7 +44,8 @@ export function parseResults(text: string, file: string, images: KnownImages): C
   if (error) fail(describeIssue(error, value, 'entry'), FORMAT_REMEDY, error);
   const known = new Map(images.map((image) => [image.id, image]));
   for (const [i, { image_id: id, segmentation }] of results.entries()) {
-    const image = known.get(id) ?? fail(`entry ${i} names image ${id}, which the annotations do not list`, IMAGE_REMEDY);
+    const image =
+      known.get(id) ?? fail(`entry ${i} names image ${id}, which the annotations do not list`, IMAGE_REMEDY);
     if (!segmentation) continue;
     const problem = maskProblem(segmentation, image);
     if (problem) fail(`entry ${i}: ${problem}`, IMAGE_REMEDY);

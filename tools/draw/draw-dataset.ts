@@ -52,7 +52,10 @@ const SHEET_NAME = 'contact-sheet';
 export async function drawDetections(options: DrawOptions): Promise<Picture[]> {
   const { dataset, folder, minScore, limit = dataset.images.length } = options;
   const count = Math.min(limit, dataset.images.length);
-  const chosen = Array.from({ length: count }, (_, i) => dataset.images[Math.floor((i * dataset.images.length) / count)]);
+  const chosen = Array.from(
+    { length: count },
+    (_, i) => dataset.images[Math.floor((i * dataset.images.length) / count)],
+  );
   const objects = options.groundTruth && byImage(options.groundTruth.annotations);
   const detections = options.results && byImage(options.results.filter(({ score }) => score >= minScore));
   const loader = new ImageLoader({ cacheBytes: 0, report: options.report });
@@ -112,7 +115,9 @@ function drawImage(
   if (objects) {
     const drawn = objects
       .toSorted((a, b) => b.area - a.area) // small ones on top
-      .map(({ category_id, segmentation }) => instance(category_id, maskOfRuns(segmentationRuns(segmentation, height, width))));
+      .map(({ category_id, segmentation }) =>
+        instance(category_id, maskOfRuns(segmentationRuns(segmentation, height, width))),
+      );
     panels.push(drawInstances(image, drawn, zoom));
     captions.push(`Objects: ${firstNames(drawn.map(({ className }) => className)) || 'none'}`);
   }

@@ -1,5 +1,10 @@
 import type { CocoJson, CocoResult } from '@cim/model/evaluate/coco-json';
-import { type PseudoLabelAnnotation, type PseudoLabelImage, type PseudoLabelOptions, pseudoLabels } from '@cim/model/label/pseudo-labels';
+import {
+  type PseudoLabelAnnotation,
+  type PseudoLabelImage,
+  type PseudoLabelOptions,
+  pseudoLabels,
+} from '@cim/model/label/pseudo-labels';
 import type { LabelledDataset, LabelledImage } from '../datasets/dataset.ts';
 import { DataError } from '../errors.ts';
 import { decodeImage } from '../images/decode.ts';

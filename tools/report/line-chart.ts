@@ -32,13 +32,18 @@ export function lineChart({ id, title, series, format }: LineChartOptions): Html
   const all = smooth.flatMap(({ values }) => values);
   const ends = series.flatMap(({ values }) => [values[0]?.step ?? 0, values.at(-1)?.step ?? 0]);
   const x = scaleLinear([Math.min(...ends), Math.max(...ends)], [MARGIN.left, WIDTH - MARGIN.right]);
-  const y = scaleLinear([0, Math.max(...all.map(({ value }) => value), Number.MIN_VALUE)], [HEIGHT - MARGIN.bottom, MARGIN.top]).nice(5);
+  const y = scaleLinear(
+    [0, Math.max(...all.map(({ value }) => value), Number.MIN_VALUE)],
+    [HEIGHT - MARGIN.bottom, MARGIN.top],
+  ).nice(5);
   const path = line<Series['values'][number]>(
     ({ step }) => x(step),
     ({ value }) => y(value),
   ).digits(1);
   const last = smooth.map(({ values }) => values.at(-1)?.value ?? Number.NaN);
-  const description = smooth.map(({ name, values }, i) => `${name} from ${format(values[0]?.value ?? Number.NaN)} to ${format(last[i])}`);
+  const description = smooth.map(
+    ({ name, values }, i) => `${name} from ${format(values[0]?.value ?? Number.NaN)} to ${format(last[i])}`,
+  );
   return html`
 <figure class="chart">
   <figcaption>${title}</figcaption>
@@ -49,16 +54,20 @@ export function lineChart({ id, title, series, format }: LineChartOptions): Html
         (tick) => html`<path d="M${MARGIN.left} ${y(tick).toFixed(1)}H${WIDTH - MARGIN.right}"/>
       <text x="${MARGIN.left - 8}" y="${y(tick).toFixed(1)}" dy="0.32em" text-anchor="end">${format(tick)}</text>`,
       )}
-      ${x.ticks(6).map(
-        (tick) => html`<text x="${x(tick).toFixed(1)}" y="${HEIGHT - MARGIN.bottom + 16}" text-anchor="middle">${x.tickFormat(6, '~d')(tick)}</text>`,
-      )}
+      ${x
+        .ticks(6)
+        .map(
+          (tick) =>
+            html`<text x="${x(tick).toFixed(1)}" y="${HEIGHT - MARGIN.bottom + 16}" text-anchor="middle">${x.tickFormat(6, '~d')(tick)}</text>`,
+        )}
       <text x="${(MARGIN.left + WIDTH - MARGIN.right) / 2}" y="${HEIGHT - 4}" text-anchor="middle">step</text>
     </g>
     ${smooth.map(({ values }, i) => html`<path class="line ${seriesClass(i)}" d="${path(values) ?? ''}"/>`)}
   </svg>
   <ul class="legend">
     ${smooth.map(
-      ({ name }, i) => html`<li><svg viewBox="0 0 18 4" aria-hidden="true"><path class="line ${seriesClass(i)}" d="M1 2H17"/></svg>${name} <b>${format(last[i])}</b></li>`,
+      ({ name }, i) =>
+        html`<li><svg viewBox="0 0 18 4" aria-hidden="true"><path class="line ${seriesClass(i)}" d="M1 2H17"/></svg>${name} <b>${format(last[i])}</b></li>`,
     )}
   </ul>
 </figure>`;

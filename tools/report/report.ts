@@ -51,7 +51,11 @@ const section = (title: string, content: Html, note?: string): Html => html`
 
 /** A section of a table, which scrolls by itself where it is wider than the screen, also with the keyboard. */
 const tableSection = (title: string, note: string, content: Html): Html =>
-  section(title, html`<div class="scroll" role="region" aria-label="${title}, table" tabindex="0">${content}</div>`, note);
+  section(
+    title,
+    html`<div class="scroll" role="region" aria-label="${title}, table" tabindex="0">${content}</div>`,
+    note,
+  );
 
 const best = (strategies: readonly StrategyScores[]): StrategyScores | undefined =>
   strategies.toSorted((a, b) => b.mAP50 - a.mAP50)[0];
@@ -80,7 +84,9 @@ function strategies({ strategies, proposals }: RunSummary): Html {
     <thead><tr><th scope="col">Strategy</th><th scope="col">Seed</th>${names.map((name) => html`<th scope="col">${scoreNames[name]}</th>`)}</tr></thead>
     <tbody>
       ${strategies.map(
-        (scores) => html`<tr${scores === top ? html` class="best"` : undefined}><th scope="row">${scores.strategy}</th><td>${scores.seed}</td>${names.map((name) => html`<td>${percent(scores[name])}</td>`)}</tr>
+        (
+          scores,
+        ) => html`<tr${scores === top ? html` class="best"` : undefined}><th scope="row">${scores.strategy}</th><td>${scores.seed}</td>${names.map((name) => html`<td>${percent(scores[name])}</td>`)}</tr>
       `,
       )}
       <tr class="aside"><th scope="row">Upper bound of the proposals</th><td>–</td>${names.map((name) => html`<td>${name === 'mAP50' ? percent(proposals.upperBoundMAP50) : '–'}</td>`)}</tr>
@@ -103,7 +109,10 @@ function perClass({ strategies }: RunSummary): Html | undefined {
     </thead>
     <tbody>
       ${strategies[0].byClass.map(
-        ({ name }, c) => html`<tr><th scope="row">${name}</th>${strategies.map(({ byClass }) => cells(byClass[c].ap))}</tr>
+        (
+          { name },
+          c,
+        ) => html`<tr><th scope="row">${name}</th>${strategies.map(({ byClass }) => cells(byClass[c].ap))}</tr>
       `,
       )}
     </tbody>
@@ -126,14 +135,18 @@ function pictureGrid(pictures: ReportContent['pictures']): Html | undefined {
     </figure>
     `;
   });
-  return section('Pictures', html`<div class="pictures">${figures}</div>`);
+  return section(
+    'Pictures',
+    html`<div class="pictures">${figures}</div>`,
+    'Objects of the annotations left, detections right.',
+  );
 }
 
 function charts({ title, points }: ReportContent['curves'][number], index: number): Html | undefined {
   if (points.length === 0) return undefined;
-  const series = (name: string, valueOf: (point: CurvePoint) => number): Series => ({
+  const series = (name: string, pick: (point: CurvePoint) => number): Series => ({
     name,
-    values: points.map((point) => ({ step: point.step, value: valueOf(point) })),
+    values: points.map((point) => ({ step: point.step, value: pick(point) })),
   });
   const names = [...new Set(points.flatMap(({ losses }) => Object.keys(losses)))];
   const losses = names.map((name) => series(name, (point) => point.losses[name] ?? Number.NaN));
@@ -179,7 +192,10 @@ function stages({ seconds }: RunSummary): Html {
     <thead><tr><th scope="col">Stage</th><td></td><th scope="col">Time</th><th scope="col">Share</th></tr></thead>
     <tbody>
       ${Object.entries(seconds).map(
-        ([stage, time]) => html`<tr><th scope="row">${stage}</th><td><span class="bar" style="width:${((100 * time) / longest).toFixed(1)}%"></span></td><td>${stageTime(time)}</td><td>${percent((100 * time) / total)} %</td></tr>
+        ([
+          stage,
+          time,
+        ]) => html`<tr><th scope="row">${stage}</th><td><span class="bar" style="width:${((100 * time) / longest).toFixed(1)}%"></span></td><td>${stageTime(time)}</td><td>${percent((100 * time) / total)} %</td></tr>
       `,
       )}
     </tbody>

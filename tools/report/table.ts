@@ -14,7 +14,10 @@ export function summaryTable({ strategies, proposals, classifier, seconds, peakB
   const bound = names.map((name) => (name === 'mAP50' ? percent(proposals.upperBoundMAP50) : ''));
   const total = Object.values(seconds).reduce((a, b) => a + b, 0);
   return [
-    textTable(['mask AP, %', 'seed', ...names.map((name) => scoreNames[name])], [...rows, ['upper bound of proposals', '', ...bound]]),
+    textTable(
+      ['mask AP, %', 'seed', ...names.map((name) => scoreNames[name])],
+      [...rows, ['upper bound of proposals', '', ...bound]],
+    ),
     '',
     `Image classification: mAP ${percent(classifier.mAP)} %`,
     `Time: ${duration(total)}; GPU memory: ${gibibytes(peakBytes)}`,
