@@ -14,22 +14,27 @@ export function proposalMask({ labels, leafCount, members }: Proposals, n: numbe
 export function packProposals({ count, labels, leafCount, members }: Proposals): Uint32Array {
   const pixels = labels.length;
   const pixelWords = Math.ceil(pixels / 32);
-  // Runs of one leaf in reading order, so that most bits are set many at a time.
-  const runs: { leaf: number; begin: number; end: number }[] = [];
-  for (let begin = 0; begin < pixels; ) {
-    let end = begin + 1;
-    while (end < pixels && labels[end] === labels[begin]) end++;
-    runs.push({ leaf: labels[begin], begin, end });
-    begin = end;
-  }
+  const { leaves, lengths } = leafRuns(labels);
   const words = wordsFor(leafCount);
   const packed = new Uint32Array(count * pixelWords);
   for (let n = 0; n < count; n++) {
-    for (const { leaf, begin, end } of runs) {
-      if (hasLeaf(members, words, n, leaf)) setBits(packed, n * pixelWords, begin, end);
+    for (let run = 0, begin = 0; run < leaves.length; begin += lengths[run++]) {
+      if (hasLeaf(members, words, n, leaves[run])) setBits(packed, n * pixelWords, begin, begin + lengths[run]);
     }
   }
   return packed;
+}
+
+/** Runs of pixels of one leaf in reading order, on across the ends of rows: the leaf, and the number of pixels, of each. */
+export function leafRuns(labels: Uint16Array) {
+  const leaves: number[] = [];
+  const lengths: number[] = [];
+  for (let begin = 0, end = 0; begin < labels.length; begin = end) {
+    while (end < labels.length && labels[end] === labels[begin]) end++;
+    leaves.push(labels[begin]);
+    lengths.push(end - begin);
+  }
+  return { leaves: Uint16Array.from(leaves), lengths: Uint32Array.from(lengths) };
 }
 
 /** Sets bits begin … end − 1, counted from word `base`. */

@@ -1,40 +1,78 @@
-/** Proposals of one image as a file: the partition into leaves, and which leaves each proposal joins. */
+/**
+ * Proposals of one image on the disk: a safetensors file of
+ *
+ * - `run_leaves` U16 [runs], `run_lengths` U32 [runs]: the leaf of every pixel in reading order, as runs
+ * - `members` U32 [count, ⌈leafCount / 32⌉]: leaf sets, leaf l is bit l mod 32 of word ⌊l / 32⌋
+ * - `scores` F32 [count], falling
+ *
+ * with the metadata `format`, `version`, and the image's `width` and `height` in pixels.
+ */
+import { leafRuns } from '@cim/model/proposals/masks';
 import type { Proposals } from '@cim/model/proposals/proposals';
 import { DataError } from '../errors.ts';
-import { readSafetensors, writeSafetensors } from '../formats/safetensors.ts';
+import { readSafetensors, type SafeTensor, type Safetensors, writeSafetensors } from '../formats/safetensors.ts';
 
 const FORMAT = 'cim-proposals';
+/** Rises whenever files of before can no longer be read, or hold proposals that would now be made otherwise. */
 const VERSION = '1';
+const REMEDY = 'Delete the file and make the proposals again with `cim proposals`.';
 
+/** Writes the proposals of one image; the file appears only when it is complete. @throws OutputError when it cannot be written. */
 export async function writeProposals(path: string, proposals: Proposals): Promise<void> {
-  const { width, height, count, labels, leafCount, members, scores } = proposals;
-  const words = members.length / Math.max(1, count);
-  const metadata = { format: FORMAT, version: VERSION, leafCount: String(leafCount) };
-  await writeSafetensors(path, metadata, [
-    ['labels', { dtype: 'U16', shape: [height, width], data: Uint16Array.from(labels) }],
-    ['members', { dtype: 'U32', shape: [count, words], data: Uint32Array.from(members) }],
-    ['scores', { dtype: 'F32', shape: [count], data: Float32Array.from(scores) }],
-  ]);
+  const { width, height, count, labels, members, scores } = proposals;
+  const { leaves, lengths } = leafRuns(labels);
+  const tensors: [string, SafeTensor][] = [
+    ['run_leaves', { dtype: 'U16', shape: [leaves.length], data: leaves }],
+    ['run_lengths', { dtype: 'U32', shape: [lengths.length], data: lengths }],
+    ['members', { dtype: 'U32', shape: [count, count === 0 ? 0 : members.length / count], data: members.slice() }],
+    ['scores', { dtype: 'F32', shape: [count], data: scores.slice() }],
+  ];
+  await writeSafetensors(path, { format: FORMAT, version: VERSION, width: String(width), height: String(height) }, tensors);
 }
 
 /**
- * @param size of the image at hand: the file must have been made for it.
- * @throws DataError when the file is of another kind, version or image size; CheckpointError when it is damaged.
+ * Reads the proposals of the image that is `width` × `height` pixels now.
+ * @throws DataError naming the file and the remedy when it is missing, damaged, of another version, or was made when the
+ * image had another size.
  */
-export async function readProposals(path: string, size: { readonly width: number; readonly height: number }): Promise<Proposals> {
-  const { metadata, tensors } = await readSafetensors(path);
-  const [labels, members, scores] = ['labels', 'members', 'scores'].map((name) => tensors.get(name));
-  const leafCount = Number(metadata.leafCount);
-  if (metadata.format !== FORMAT || metadata.version !== VERSION || !(leafCount >= 0)
-    || labels?.dtype !== 'U16' || members?.dtype !== 'U32' || scores?.dtype !== 'F32') {
-    throw new DataError(`${path} does not hold proposals of this version.`, 'Delete it and run `cim proposals` again.');
+export async function readProposals(path: string, { width, height }: { width: number; height: number }): Promise<Proposals> {
+  const fail = (problem: string, cause?: unknown): never => {
+    throw new DataError(`Cannot use the proposals ${path}: ${problem}.`, REMEDY, { cause });
+  };
+  const file = await readSafetensors(path).catch((error: Error) => fail(error.message.replace(/\.$/, ''), error));
+  const { metadata } = file;
+  if (metadata.format !== FORMAT) fail(`its format is "${metadata.format ?? ''}", not "${FORMAT}"`);
+  if (metadata.version !== VERSION) fail(`it is of version ${metadata.version}, this program reads version ${VERSION}`);
+  if (metadata.width !== String(width) || metadata.height !== String(height)) {
+    fail(`it was made for an image of ${metadata.width}×${metadata.height}, the image is ${width}×${height}`);
   }
-  const [height, width] = labels.shape;
-  if (size.width !== width || size.height !== height) {
-    throw new DataError(
-      `${path} was made for an image of ${width}×${height}, the image is ${size.width}×${size.height}.`,
-      'Delete it and run `cim proposals` again.',
-    );
+  const leaves = tensorOf(file, 'run_leaves', 'U16', fail).data;
+  const lengths = tensorOf(file, 'run_lengths', 'U32', fail).data;
+  const { shape, data: members } = tensorOf(file, 'members', 'U32', fail);
+  const scores = tensorOf(file, 'scores', 'F32', fail).data;
+  const [count, words] = shape;
+
+  const pixels = lengths.reduce((sum, length) => sum + length, 0);
+  if (lengths.length !== leaves.length || pixels !== width * height) fail(`its runs hold ${pixels} pixels of ${width * height}`);
+  const labels = new Uint16Array(pixels);
+  let leafCount = 0;
+  for (let run = 0, begin = 0; run < leaves.length; begin += lengths[run++]) {
+    labels.fill(leaves[run], begin, begin + lengths[run]);
+    leafCount = Math.max(leafCount, leaves[run] + 1);
   }
-  return { width, height, count: scores.data.length, labels: labels.data, leafCount, members: members.data, scores: scores.data };
+  if (scores.length !== count || (count > 0 && words !== Math.ceil(leafCount / 32))) {
+    fail(`its ${scores.length} scores and leaf sets [${shape}] do not fit its ${leafCount} leaves`);
+  }
+  return { width, height, count, labels, leafCount, members, scores };
+}
+
+function tensorOf<D extends SafeTensor['dtype']>(
+  { tensors }: Safetensors,
+  name: string,
+  dtype: D,
+  fail: (problem: string) => never,
+): Extract<SafeTensor, { dtype: D }> {
+  const tensor = tensors.get(name);
+  if (tensor?.dtype !== dtype) return fail(`it has no tensor "${name}" of ${dtype}`);
+  return tensor as Extract<SafeTensor, { dtype: D }>;
 }
