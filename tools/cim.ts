@@ -1,5 +1,5 @@
 /** The command line: every file of commands/ is a command and registers itself. */
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { reportError } from './cli/errors.ts';
 import { addGlobalOptions } from './cli/options.ts';
@@ -13,7 +13,9 @@ const names = readdirSync(new URL('commands/', import.meta.url))
   .map((file) => file.slice(0, -'.ts'.length))
   .sort();
 
+const { version } = JSON.parse(readFileSync(new URL('package.json', import.meta.url), 'utf8')) as { version: string };
 const program = new Command('cim')
+  .version(version)
   .description('Complete Instances Mining: instance segmentation from image-level labels, on WebGPU.')
   .showHelpAfterError('Add --help to see what the command takes.')
   .addHelpText('after', '\nA command explains itself: cim COMMAND --help');

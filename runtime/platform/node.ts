@@ -1,6 +1,7 @@
 import { create, globals } from 'webgpu';
 import { GpuUnavailableError, ReportedError } from '../errors.ts';
 import { type DriverChoice, type DriverName, driverOf, type FoundAdapter, type SoftwareDriver } from './driver.ts';
+import { cacheFolder } from './software/cache.ts';
 import { cachedLavapipe, fetchLavapipe } from './software/lavapipe.ts';
 import { hasVulkanLoader, mapLibrary, withDriverManifest } from './software/libraries.ts';
 import { swiftshader } from './software/swiftshader.ts';
@@ -52,9 +53,14 @@ const hardware = system(['hardware'], 'hardware adapter');
 const installedLavapipe = system(['lavapipe'], 'installed lavapipe');
 const installedOther = system(['swiftshader', 'software'], 'other software adapter');
 
-const downloadedLavapipe: Attempt = async () => open('lavapipe', cachedLavapipe());
+const downloadedLavapipe: Attempt = async () => openLavapipe(cachedLavapipe());
+const freshLavapipe: Attempt = async () => openLavapipe(await fetchLavapipe());
 
-const freshLavapipe: Attempt = async () => open('lavapipe', await fetchLavapipe());
+function openLavapipe(driver: SoftwareDriver): Promise<FoundAdapter> {
+  // Beside the driver: without a writable home Mesa would compile every kernel anew at each start, for minutes.
+  process.env.MESA_SHADER_CACHE_DIR ??= cacheFolder();
+  return open('lavapipe', driver);
+}
 
 const packagedSwiftshader: Attempt = async () => open('swiftshader', swiftshader());
 

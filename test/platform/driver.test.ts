@@ -35,13 +35,14 @@ onLinux('SwiftShader runs in this process, whatever the machine has', async () =
   await device.close();
 });
 
-test('drivers can be mixed in one process, and the choice leaves no trace in the environment', async () => {
-  const before = { ...process.env };
+test('drivers can be mixed in one process, and the choice leaves the Vulkan variables as they were', async () => {
+  const variables = () => ['VK_DRIVER_FILES', 'VK_ICD_FILENAMES'].map((name) => process.env[name]);
+  const before = variables();
   const usual = await Device.open();
   const again = await Device.open({ driver: usual.adapter.driver === 'software' ? 'auto' : usual.adapter.driver });
   assert.is(again.adapter.driver, usual.adapter.driver);
   assert.equal([...(await again.tensor([4]).read()), ...(await usual.tensor([5]).read())], [4, 5]);
-  assert.equal({ ...process.env }, before);
+  assert.equal(variables(), before);
   await again.close();
   await usual.close();
 });

@@ -64,7 +64,7 @@ export function cachedLavapipe(): SoftwareDriver {
   const folder = folderOfDriver();
   if (existsSync(path.join(folder, CONTENTS))) return read(folder);
   throw new GpuUnavailableError(
-    existsSync(fileOfFailure()) ? readFileSync(fileOfFailure(), 'utf8') : 'no downloaded lavapipe',
+    existsSync(fileOfFailure()) ? readFileSync(fileOfFailure(), 'utf8') : 'no lavapipe downloaded before',
   );
 }
 

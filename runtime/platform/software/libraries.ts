@@ -30,15 +30,15 @@ const VARIABLES = ['VK_DRIVER_FILES', 'VK_ICD_FILENAMES'] as const;
 
 /** Runs `work` while the Vulkan loader is told to use this driver manifest and no other. */
 export async function withDriverManifest<T>(manifest: string, work: () => Promise<T>): Promise<T> {
-  const before = VARIABLES.map((name) => process.env[name]);
+  const before = VARIABLES.map((name) => [name, process.env[name]] as const);
   // Node's main thread passes this on to setenv(), which the loader reads when Dawn makes its Vulkan instance.
   for (const name of VARIABLES) process.env[name] = manifest;
   try {
     return await work();
   } finally {
-    VARIABLES.forEach((name, i) => {
-      if (before[i] === undefined) delete process.env[name];
-      else process.env[name] = before[i];
-    });
+    for (const [name, value] of before) {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
   }
 }
