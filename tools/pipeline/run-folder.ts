@@ -6,10 +6,16 @@ import type { CheckpointKind } from './checkpoint.ts';
 /** Where a run keeps what. Every stage writes its file last and whole, so what exists is done. */
 export class RunFolder {
   readonly root: string;
+  /** Holds what comes before the training of the network. */
+  readonly #start: string;
 
-  /** @throws OutputError when the folder cannot be made or written to. */
-  constructor(root: string) {
+  /**
+   * @param start a run whose classifier, proposals and labels are used; by default this one.
+   * @throws OutputError when the folder cannot be made or written to.
+   */
+  constructor(root: string, start?: RunFolder) {
     this.root = resolve(root);
+    this.#start = start?.root ?? this.root;
     try {
       mkdirSync(this.overlays, { recursive: true });
     } catch (cause) {
@@ -21,18 +27,18 @@ export class RunFolder {
     return join(this.root, 'recipe.json');
   }
   get classifier(): string {
-    return join(this.root, 'classifier.safetensors');
+    return join(this.#start, 'classifier.safetensors');
   }
   /** One JSON object a line: step, learning rate, losses. */
   log(kind: CheckpointKind): string {
     return join(this.root, `${kind}.log.jsonl`);
   }
   get proposals(): string {
-    return join(this.root, 'proposals');
+    return join(this.#start, 'proposals');
   }
   /** Cluster labels of the training images' proposals. */
   get labels(): string {
-    return join(this.root, 'labels.safetensors');
+    return join(this.#start, 'labels.safetensors');
   }
   get cim(): string {
     return join(this.root, 'cim.safetensors');
