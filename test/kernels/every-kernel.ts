@@ -24,12 +24,16 @@ const SUBGROUPS = [0, 4, 8, 32];
 
 const n = 77;
 const conv: ConvShape = { n: 2, ci: 5, h: 11, w: 13, co: 7, kh: 3, kw: 3, stride: 2, padding: 1, dilation: 1 };
+const tile = { rows: 2, columns: 4, channels: 8 };
 /** Large enough, and of all the kinds, that every variant a plan can choose appears. */
 const convs: ConvShape[] = [
   conv,
   { ...conv, n: 1, ci: 64, co: 64, h: 48, w: 64, stride: 1 },
   { ...conv, n: 1, ci: 64, co: 64, h: 48, w: 64, stride: 1, kh: 1, kw: 1, padding: 0 },
   { ...conv, n: 1, ci: 3, co: 64, h: 96, w: 128 },
+  { ...conv, n: 1, ci: 3, co: 64, h: 96, w: 128, kh: 7, kw: 7, padding: 3 },
+  { ...conv, n: 9, ci: 32, co: 16, h: 7, w: 7, stride: 1 },
+  { ...conv, n: 1, ci: 64, co: 64, h: 24, w: 32, stride: 1, dilation: 2, padding: 2 },
 ];
 const gemm = { m: 33, n: 17, k: 65 };
 const norm = { batch: 2, channels: 5, plane: 77 };
@@ -50,6 +54,12 @@ const maps = { maps: 3, height: 11, width: 13, window: 3 };
 const image = { width: 31, height: 23 };
 const slic = { ...image, columns: 5, rows: 4 };
 const bag = { n, columns: 21 };
+const mining = { n, classes: 20, clsColumns: 21, detColumns: 20 };
+const claim = { seeds: 5, nmsThreshold: 0.4 };
+const planes = { planes: 3, height: 5, width: 7 };
+const larger = { outHeight: 11, outWidth: 13 };
+const colours = { mean: [0.5, 0.5, 0.5], std: [0.2, 0.2, 0.2] } as const;
+const update = { n, lr: 0.1, weightDecay: 1e-4 };
 const clsIou = { n, columns: 21, iouColumns: 21, bagUsesIou: true, lambda: 3 };
 
 const KERNELS: Record<KernelFunction, readonly (Kernel<never> | Plan)[]> = {
@@ -78,7 +88,20 @@ const KERNELS: Record<KernelFunction, readonly (Kernel<never> | Plan)[]> = {
   planConvWeightGradient: SUBGROUPS.flatMap((size) =>
     convs.map((shape) => kernels.planConvWeightGradient(shape, true, size)),
   ),
+  convForwardTile: [kernels.convForwardTile(conv, tile, { bias: true, relu: true })],
+  convInputGradientTile: [kernels.convInputGradientTile(conv, tile, true)],
+  convForwardLanes: [kernels.convForwardLanes(conv, { ...tile, subgroup: 8 }, { bias: true, relu: true })],
+  convInputGradientLanes: [kernels.convInputGradientLanes(conv, { ...tile, subgroup: 8 }, true)],
+  convWeightGradientTile: both.map((subgroup) =>
+    kernels.convWeightGradientTile(
+      conv,
+      { inputs: 1, outputs: 2, columns: 8, workgroup: 8, subgroup },
+      kernels.splitStrips(conv, 8, 3),
+      true,
+    ),
+  ),
   // gemm
+  gemmLanes: [kernels.gemmLanes(gemm, { rows: 8, columns: 4, subgroup: 8 }, { bias: true })],
   gemmTiled: flags(2).map(([transposeA, transposeB]) =>
     kernels.gemmTiled({ ...gemm, transposeA, transposeB }, { bias: true }),
   ),
@@ -158,6 +181,44 @@ const KERNELS: Record<KernelFunction, readonly (Kernel<never> | Plan)[]> = {
   proposalBlur: (['x', 'y'] as const).map((axis) => kernels.proposalBlur({ ...image, axis })),
   proposalEdges: [kernels.proposalEdges(image)],
   slicIteration: both.map((initial) => kernels.slicIteration({ ...slic, compactness: 10, initial })),
+  // mining
+  usableProposals: [kernels.usableProposals({ n, threshold: 0.5 })],
+  claimContainers: [kernels.claimContainers({ ...mining, ...claim, containmentThreshold: 0.85 })],
+  claimSeeds: [kernels.claimSeeds({ ...mining, ...claim })],
+  selectPseudoTruths: (['none', 'philox', 'draws', 'uniforms'] as const).map((sampling) =>
+    kernels.selectPseudoTruths({ ...mining, sampling }),
+  ),
+  assignPseudoLabels: [kernels.assignPseudoLabels({ n, clsThreshold: 0.25, iouThreshold: 0.5 })],
+  // resize
+  upsampleNearest: flags(2).map(([add, relu]) => kernels.upsampleNearest({ ...planes, scale: 2, add, relu })),
+  upsampleNearestBackward: both.map((relu) =>
+    kernels.upsampleNearestBackward({ ...planes, scale: 2, relu, accumulate: true }),
+  ),
+  upsampleBilinear: [kernels.upsampleBilinear({ ...planes, ...larger, alignCorners: true })],
+  upsampleBilinearBackward: [
+    kernels.upsampleBilinearBackward({ ...planes, ...larger, alignCorners: true, accumulate: true }),
+  ],
+  padBottomRight: [kernels.padBottomRight({ ...planes, ...larger })],
+  padBottomRightBackward: [kernels.padBottomRightBackward({ ...planes, ...larger, accumulate: true })],
+  // image
+  prepareImage: [kernels.prepareImage({ ...image, ...colours, flip: true, targetSize: 40 })],
+  augmentImage: [
+    kernels.augmentImage({
+      ...image,
+      ...colours,
+      flip: true,
+      scale: 1.1,
+      shiftX: 2,
+      shiftY: 3,
+      brightness: 1.1,
+      offset: 0.01,
+      channels: [1, 1, 1],
+    }),
+  ],
+  // optimiser
+  sgd: [kernels.sgd({ ...update, momentum: 0.9 })],
+  adamW: [kernels.adamW({ ...update, betas: [0.9, 0.999], epsilon: 1e-8, step: 1 })],
+  clipFactor: [kernels.clipFactor({ partials: 5, maxNorm: 1 })],
 };
 
 /** All of them, each text once. */
