@@ -6,6 +6,7 @@ export * from './gemm/gemm.ts';
 export * from './plan.ts';
 export * from './mask/mask.ts';
 export * from './normalise/batchnorm.ts';
+export * from './reduce/non-finite.ts';
 export * from './reduce/reduce.ts';
 export * from './softmax/softmax.ts';
 export * from './loss/cls-iou.ts';

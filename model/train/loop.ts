@@ -1,9 +1,10 @@
+import { countNonFinite, partialSums } from '@cim/kernels';
 import { type Device, ReportedError, type Tensor } from '@cim/runtime';
 import type { ParameterStore } from '../nn/parameters.ts';
 import type { Solver } from '../solver/solver.ts';
 import type { LossTerm } from './loss-terms.ts';
 
-/** A loss that is NaN or infinite. The message holds every part of it and the images of the step. */
+/** A loss or gradient that is NaN or infinite. The message holds every part of the loss and the images of the step. */
 export class NonFiniteLossError extends ReportedError {}
 
 /** What the recorded work of a step leaves to be read once the GPU is done with it. */
@@ -44,28 +45,58 @@ const RUN_AHEAD = 2;
 /** Gradient descent: clear, accumulate over the step's images, update. The host records ahead of the GPU. */
 export async function trainLoop(options: LoopOptions): Promise<void> {
   const { device, parameters, solver, steps, terms, work, onStep, savesAt } = options;
-  const pending: { step: number; lr: number; images: readonly string[]; values: Promise<ArrayLike<number>> }[] = [];
+  const pending: { step: number; lr: number; images: readonly string[]; read: Promise<StepValues> }[] = [];
   const settle = async (): Promise<void> => {
-    const { step, lr, images, values } = pending.shift()!;
-    await onStep({ step, lr, losses: finiteLosses(step, terms, await values, images) });
+    const { step, lr, images, read } = pending.shift()!;
+    await onStep({ step, lr, losses: finiteLosses(step, terms, await read, images) });
   };
   for (let step = options.start; step < steps; step++) {
     parameters.zeroGrad();
     const { values, images } = await work(step);
+    const bad = badGradients(device, parameters);
     solver.step(step);
-    const read = device.read(values).finally(() => values.dispose());
+    const read = readAndDispose(device, values, bad);
     // A failure surfaces when the step is settled, in order; until then it must not count as unhandled.
     read.catch(() => {});
-    pending.push({ step, lr: solver.lr, images, values: read });
+    pending.push({ step, lr: solver.lr, images, read });
     const allowed = savesAt(step) || step === steps - 1 ? 0 : RUN_AHEAD;
     while (pending.length > allowed) await settle();
   }
 }
 
+interface StepValues {
+  /** [images, terms] */
+  readonly values: ArrayLike<number>;
+  /** Gradient elements that are not finite, counted in parts. */
+  readonly bad: ArrayLike<number>;
+}
+
+async function readAndDispose(device: Device, values: Tensor, bad: Tensor): Promise<StepValues> {
+  try {
+    const [v, b] = await Promise.all([device.read(values), device.read(bad)]);
+    return { values: v, bad: b };
+  } finally {
+    values.dispose();
+    bad.dispose();
+  }
+}
+
+/** Counts what must not reach a checkpoint. Losses alone do not tell: their clamps turn NaN into numbers. */
+function badGradients(device: Device, { arenas }: ParameterStore): Tensor {
+  const shares = arenas.map(({ used }) => partialSums(used / 4));
+  const counts = device.empty([shares.reduce((a, b) => a + b, 0)]);
+  let offset = 0;
+  arenas.forEach(({ gradients, used }, i) => {
+    device.run(countNonFinite({ n: used / 4, partials: shares[i], offset }), { x: gradients, counts });
+    offset += shares[i];
+  });
+  return counts;
+}
+
 function finiteLosses(
   step: number,
   terms: readonly LossTerm[],
-  values: ArrayLike<number>,
+  { values, bad }: StepValues,
   images: readonly string[],
 ): Record<string, number> {
   const losses: Record<string, number> = { total: 0 };
@@ -75,13 +106,14 @@ function finiteLosses(
     losses[name] = (losses[name] ?? 0) + value;
     losses.total += value;
   }
-  if (!Object.values(losses).every(Number.isFinite)) {
+  const badCount = Array.from(bad).reduce((a, b) => a + b, 0);
+  if (badCount > 0 || !Object.values(losses).every(Number.isFinite)) {
     const parts = images.map((image, row) => {
       const own = terms.map(({ name }, column) => `${name} ${values[row * terms.length + column]}`);
       return `${image}: ${own.join(', ')}`;
     });
     throw new NonFiniteLossError(
-      `The loss of step ${step} is not finite. ${parts.join('; ')}.`,
+      `Step ${step} is not finite: ${badCount} gradients are NaN or infinite. Losses: ${parts.join('; ')}.`,
       'Lower the learning rate or clip gradients, then resume from the last checkpoint, which was kept.',
     );
   }
