@@ -48,6 +48,13 @@ export function parseCount(text: string): number {
   return value;
 }
 
+/** Different whole numbers, separated by commas. */
+export function parseCounts(text: string): number[] {
+  const values = text.split(',').map(parseCount);
+  if (new Set(values).size < values.length) throw new InvalidArgumentError('No number may stand there twice.');
+  return values;
+}
+
 /** A number from 0 to 1. */
 export function parseShare(text: string): number {
   const value = Number(text);

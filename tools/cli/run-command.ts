@@ -1,8 +1,8 @@
 /** What the commands share that work on a data set and a run's folder. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Command } from 'commander';
 import type { Device } from '@cim/runtime';
+import type { Command } from 'commander';
 import { chooseRecipe, defaultPreset } from '../pipeline/recipe-options.ts';
 import { openRun, type Run } from '../pipeline/run.ts';
 import type { GlobalOptions } from './options.ts';
@@ -24,14 +24,20 @@ export async function withRun(
   work: (run: Run) => Promise<void>,
 ): Promise<void> {
   await withDevice(command.optsWithGlobals<GlobalOptions>(), async (device) => {
-    await work(await openRun(device, { ...options, recipe: await recipeFor(device, options), report: terminalReporter }));
+    await work(
+      await openRun(device, { ...options, recipe: await recipeFor(device, options), report: terminalReporter }),
+    );
   });
 }
 
+const recipeFile = (out: string): string => join(out, 'recipe.json');
+
+/** Whether the folder holds a run, whose recipe then applies. */
+export const begun = (out: string): boolean => existsSync(recipeFile(out));
+
 /** The recipe asked for; else the one the folder was begun with; else the default for the adapter. */
 async function recipeFor(device: Device, { out, preset, set }: RunCommandOptions) {
-  const begun = join(out, 'recipe.json');
-  const known = existsSync(begun) ? begun : defaultPreset(device.adapter);
+  const known = begun(out) ? recipeFile(out) : defaultPreset(device.adapter);
   const recipe = await chooseRecipe({ preset: preset ?? known, set });
   console.error(`Recipe ${recipe.name}: ${recipe.description}`);
   return recipe;

@@ -17,10 +17,12 @@ export interface RecipeOptions {
 export const defaultPreset = ({ driver }: Pick<AdapterDescription, 'driver'>): PresetName =>
   driver === 'swiftshader' ? 'short' : 'small';
 
+export const isPreset = (name: string): name is PresetName => Object.hasOwn(presets, name);
+
 /** The recipe that a command line asks for. @throws ConfigError for a key that does not exist or a value of another type. */
 export async function chooseRecipe({ preset, set }: RecipeOptions): Promise<Recipe> {
-  let recipe: Recipe = structuredClone(Object.hasOwn(presets, preset) ? presets[preset as PresetName] : presets.small);
-  if (!Object.hasOwn(presets, preset)) recipe = merge(recipe, await readRecipeFile(preset), preset, '') as Recipe;
+  let recipe: Recipe = structuredClone(isPreset(preset) ? presets[preset] : presets.small);
+  if (!isPreset(preset)) recipe = merge(recipe, await readRecipeFile(preset), preset, '') as Recipe;
   for (const assignment of set) {
     const [, path, text] = /^([^=]+)=(.*)$/s.exec(assignment) ?? [];
     if (path === undefined) throw new ConfigError(`"${assignment}" is not an assignment.`, 'Write --set key.path=value.');

@@ -17,7 +17,7 @@ export class RunFolder {
     this.root = resolve(root);
     this.#start = start?.root ?? this.root;
     try {
-      mkdirSync(this.overlays, { recursive: true });
+      mkdirSync(this.root, { recursive: true });
     } catch (cause) {
       throw new OutputError(`Cannot write to ${this.root}: ${reasonOf(cause)}.`, 'Choose another folder with --out.', { cause });
     }

@@ -5,7 +5,7 @@ import type { CurvePoint, RunSummary, Scores, StrategyScores } from '../pipeline
 import { type Html, html } from './html.ts';
 import { lineChart, type Series } from './line-chart.ts';
 import { gibibytes, percent, scoreNames } from './numbers.ts';
-import { style } from './style.ts';
+import { facts, pageHtml, section, tableSection } from './page.ts';
 
 export interface ReportContent {
   readonly summary: RunSummary;
@@ -17,17 +17,9 @@ export interface ReportContent {
 /** The report of a run as an HTML document. */
 export function reportHtml({ summary, curves, pictures }: ReportContent): string {
   const { recipe, data } = summary;
-  const page = html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src 'self' file:; style-src 'unsafe-inline'">
-<title>CIM ${recipe}: report</title>
-<style>${style}</style>
-</head>
-<body>
-<header>
+  return pageHtml(
+    `CIM ${recipe}: report`,
+    html`<header>
   <h1>Complete Instances Mining</h1>
   <p class="lead">Recipe <b>${recipe}</b> on ${data.folder}: ${data.classes.length} classes, ${data.train} training and
   ${data.val} validation images</p>
@@ -35,27 +27,9 @@ export function reportHtml({ summary, curves, pictures }: ReportContent): string
 </header>
 <main>
 ${[strategies(summary), perClass(summary), pictureGrid(pictures), ...curves.map(charts), proposals(summary), stages(summary), machine(summary), skipped(summary)]}
-</main>
-</body>
-</html>
-`;
-  return page.text;
-}
-
-const section = (title: string, content: Html, note?: string): Html => html`
-<section aria-label="${title}">
-  <h2>${title}</h2>
-  ${note && html`<p class="note">${note}</p>`}
-  ${content}
-</section>`;
-
-/** A section of a table, which scrolls by itself where it is wider than the screen, also with the keyboard. */
-const tableSection = (title: string, note: string, content: Html): Html =>
-  section(
-    title,
-    html`<div class="scroll" role="region" aria-label="${title}, table" tabindex="0">${content}</div>`,
-    note,
+</main>`,
   );
+}
 
 const best = (strategies: readonly StrategyScores[]): StrategyScores | undefined =>
   strategies.toSorted((a, b) => b.mAP50 - a.mAP50)[0];
@@ -162,9 +136,6 @@ function charts({ title, points }: ReportContent['curves'][number], index: numbe
 
 /** Three digits, no trailing zeros. */
 const significant = (value: number): string => String(Number(value.toPrecision(3)));
-
-const facts = (entries: readonly (readonly [string, string])[]): Html =>
-  html`<dl class="facts">${entries.map(([term, value]) => html`<div><dt>${term}</dt><dd>${value}</dd></div>`)}</dl>`;
 
 function proposals({ proposals: quality }: RunSummary): Html {
   return section(

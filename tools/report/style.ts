@@ -62,6 +62,10 @@ figcaption { font-size: 0.875rem; }
 .axis path { stroke: var(--rule); fill: none; }
 .axis text { fill: var(--muted); font-size: 12px; font-variant-numeric: tabular-nums; }
 .line { fill: none; stroke: currentColor; stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }
+.name { fill: var(--ink); font-size: 13px; }
+.mean { fill: var(--accent); opacity: 0.32; }
+.whisker { fill: none; stroke: var(--ink); stroke-width: 1.5; }
+.dot { fill: var(--accent); stroke: var(--card); stroke-width: 1; }
 .dashed { stroke-dasharray: 2 5; }
 ${[1, 2, 3, 4, 5, 6, 7, 8].map((i) => `.series-${i} { color: var(--c${i}); }`).join('\n')}
 .legend { display: flex; flex-wrap: wrap; gap: 4px 18px; margin: 8px 0 0; padding: 0; list-style: none; font-size: 0.8rem; }
