@@ -133,7 +133,7 @@ const KERNELS: Record<KernelFunction, readonly (Kernel<never> | Plan)[]> = {
   // reduce
   sum: both.map((square) => kernels.sum({ n, square })),
   minimum: [kernels.minimum({ n })],
-  countNonFinite: [kernels.countNonFinite({ n })],
+  countNonFinite: [kernels.countNonFinite({ n, partials: 3, offset: 0 })],
   // softmax
   softmax: ([0, 1] as const).map((dim) => kernels.softmax({ rows: 7, columns: 11, dim })),
   softmaxBackward: ([0, 1] as const).map((dim) =>
