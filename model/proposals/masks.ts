@@ -7,7 +7,10 @@ import type { Proposals } from './proposals.ts';
 export function proposalMask({ labels, leafCount, members }: Proposals, n: number): Uint8Array {
   const words = wordsFor(leafCount);
   const inside = Uint8Array.from({ length: leafCount }, (_, leaf) => Number(hasLeaf(members, words, n, leaf)));
-  return Uint8Array.from(labels, (leaf) => inside[leaf]);
+  // Several times faster than Uint8Array.from, which goes through an iterator.
+  const mask = new Uint8Array(labels.length);
+  for (let i = 0; i < labels.length; i++) mask[i] = inside[labels[i]];
+  return mask;
 }
 
 /** Masks of all proposals, a bit a pixel [count, ⌈height · width / 32⌉]: bit i of word w is pixel 32·w + i, row-major. */

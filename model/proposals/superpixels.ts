@@ -29,7 +29,8 @@ export interface PixelMaps extends ImageSize {
 
 /** Lab units that weigh as much as one superpixel's width. */
 const COMPACTNESS = 12;
-const ITERATIONS = 5;
+/** The centres start as the means of their cells; more rounds did not change how well proposals cover objects. */
+const ITERATIONS = 3;
 
 /** Runs the image through the proposal kernels and reads everything back at once. */
 export async function segmentPixels(device: Device, image: RgbImage, superpixels: number): Promise<PixelMaps> {
