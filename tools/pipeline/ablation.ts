@@ -62,8 +62,8 @@ export async function ablation(
   variants: readonly Variant[],
   seeds: readonly number[],
 ): Promise<AblationSummary> {
+  const truth = groundTruth(run.val); // first: it refuses what cannot be evaluated
   await prepare(run, [...run.train.images, ...run.val.images]);
-  const truth = groundTruth(run.val);
   const results = new Map<string, VariantResult>();
   let summary = summarise(run, seeds, results);
   for (const variant of variants) {

@@ -116,6 +116,7 @@ const OVERLAY_SCORE = 0.3;
 /** All stages. @param seconds of what was done before, for the summary. */
 export async function runAll(run: Run, before: Readonly<Record<string, number>> = {}): Promise<RunSummary> {
   const { device, recipe, folder, train, val, classes, skipped } = run;
+  const truth = groundTruth(val); // first: it refuses what cannot be evaluated
   const seconds: Record<string, number> = { ...before };
   const timed: Timer = async (stage, work) => {
     const begin = performance.now();
@@ -131,7 +132,6 @@ export async function runAll(run: Run, before: Readonly<Record<string, number>> 
   await writeFileAtomic(folder.results, JSON.stringify(results));
   await writeFileAtomic(folder.antiNoiseResults, JSON.stringify(antiNoise));
 
-  const truth = groundTruth(val);
   const { strategies, quality } = await timed('evaluation', async () => ({
     strategies: [
       scoreResults(truth, results, recipe.cim.strategy, recipe.seed),

@@ -23,7 +23,7 @@ export interface BarChartOptions {
 const WIDTH = 560;
 const ROW = 34;
 const THICKNESS = 18;
-const MARGIN = { top: 6, right: 18, bottom: 26, left: 208 };
+const MARGIN = { top: 6, right: 18, bottom: 26, left: 226 };
 
 /** A chart whose value axis begins at 0. A whisker spans one standard deviation to either side of the mean. */
 export function barChart({ id, title, bars, format }: BarChartOptions): Html {
