@@ -26,3 +26,4 @@ export * from './random/philox.ts';
 export * from './resize/resize.ts';
 export * from './image/image.ts';
 export * from './optimiser/optimiser.ts';
+export * from './heads/branch-scores.ts';

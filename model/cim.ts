@@ -33,17 +33,19 @@ export interface CimConfig {
   readonly clusterLoss: boolean;
 }
 
-/** One image with its proposals, on the device. N proposals, C classes. */
-export interface Sample {
-  /** [1, 3, H, W], normalised. */
-  readonly image: Tensor;
-  /** [N, 5]: batch index, x1, y1, x2, y2 in pixels of `image`. */
+/** Images of one size with their proposals, on the device. B images of N proposals each. */
+export interface Batch {
+  /** [B, 3, H, W], normalised. */
+  readonly images: Tensor;
+  /** [ΣN, 5]: batch index, x1, y1, x2, y2 in pixels of the images; image after image. */
   readonly rois: Tensor;
-  /** [N, 7, 7]: share of every cell that the mask covers. */
+  /** [ΣN, 7, 7]: share of every cell that the mask covers. */
   readonly masks: Tensor;
+  /** N of each image. */
+  readonly counts: readonly number[];
 }
-/** What training needs beside. */
-export interface LabelledSample extends Sample {
+/** What training knows of one image with N proposals, on the device. C classes. */
+export interface Supervision {
   /** [C], 0 or 1. */
   readonly labels: Tensor;
   /** [N, C+1] cluster numbers (model/assign); unread without the cluster loss. */
@@ -94,16 +96,20 @@ export class Cim {
     this.heads = new ClsIouModel(root.child('cls_iou_model'), this.region.hidden, config.classes, config.branches);
   }
 
-  /** Class and IoU probabilities of every proposal. Batch norm statistics are frozen. */
-  forward(tape: Tape, { image, rois, masks }: Sample): HeadScores {
+  /** Class and IoU probabilities of every proposal, image by image. Batch norm statistics are frozen. */
+  forward(tape: Tape, { images, rois, masks, counts }: Batch): HeadScores[] {
     const pass: Pass = { tape, batchStatistics: false };
-    const features = this.backbone.forward(pass, image);
-    return this.heads.forward(pass, this.region.forward(pass, features, rois, masks));
+    const features = this.backbone.forward(pass, images);
+    return this.heads.forward(pass, this.region.forward(pass, features, rois, masks), counts);
   }
 
-  /** Mines labels for every refinement branch and records all losses on the tape. */
-  losses(tape: Tape, scores: HeadScores, sample: LabelledSample, antiNoise: (branch: number) => AntiNoise): CimLosses {
-    const { labels, clusters, iou, containment } = sample;
+  /** Mines labels for every refinement branch of one image and records its losses on the tape. */
+  losses(
+    tape: Tape,
+    scores: HeadScores,
+    { labels, clusters, iou, containment }: Supervision,
+    antiNoise: (branch: number) => AntiNoise,
+  ): CimLosses {
     const { strategy, seedFraction, thresholdStep, containmentThreshold, antiNoiseSampling, clusterLoss } = this.config;
     const refinement: Tensor[] = [];
     const mined: Mined[] = [];

@@ -16,6 +16,8 @@ export interface Sink {
   wants(index: number): boolean;
   /** The tensor to write the gradient of input `index` to; the whole of it must be written. */
   into(index: number): Target;
+  /** The gradient of input `index`, zeros if nothing was written yet, for operations that add to a part of it. */
+  added(index: number): Tensor;
   /** The gradient of input `index` is `gradient` itself (same size): no kernel runs unless it must be summed. */
   pass(index: number, gradient: Tensor): void;
 }
@@ -47,6 +49,7 @@ export class Tape {
   #nodes: Node[] = [];
   readonly #gradients = new Map<Tensor, Tensor>();
   readonly #kept = new Set<Tensor>();
+  readonly #windows = new Map<Tensor, { output: Tensor; offset: number }>();
 
   constructor(device: Device, { recording = true }: { recording?: boolean } = {}) {
     this.device = device;
@@ -77,6 +80,16 @@ export class Tape {
     return this.record('reshape', [x], x.reshape(shape), (sink, g) => sink.pass(0, g));
   }
 
+  /**
+   * A window on an output, `offset` bytes from its start (a multiple of the storage offset alignment). Its gradient is
+   * the same window of the output's gradient. The output itself must not be used by other operations.
+   */
+  slice(output: Tensor, shape: readonly number[], offset: number): Tensor {
+    const window = output.view(shape, output.offset + offset);
+    if (output.requiresGrad) this.#windows.set(window, { output, offset });
+    return window;
+  }
+
   /** A copy cut off from the tape. */
   detach(x: Tensor): Tensor {
     const view = x.reshape(x.shape);
@@ -99,6 +112,11 @@ export class Tape {
   seed(output: Tensor, gradient: Tensor): void {
     if (output.size !== gradient.size) {
       throw new ShapeError(`The gradient [${gradient.shape}] does not fit the output [${output.shape}].`);
+    }
+    const window = this.#windowGradient(output);
+    if (window) {
+      this.device.copy(gradient, window);
+      return;
     }
     const copy = this.device.empty(output.shape);
     this.device.copy(gradient, copy);
@@ -133,6 +151,16 @@ export class Tape {
     if (!this.#kept.has(tensor)) tensor.dispose();
   }
 
+  /** Where the gradient of a window lies, or undefined for any other tensor. */
+  #windowGradient(tensor: Tensor): Tensor | undefined {
+    const window = this.#windows.get(tensor);
+    if (!window) return undefined;
+    const { output, offset } = window;
+    let whole = this.#gradients.get(output);
+    if (!whole) this.#gradients.set(output, (whole = this.device.zeros(output.shape)));
+    return whole.view(tensor.shape, whole.offset + offset);
+  }
+
   #sink(node: Node): Sink {
     const into = (index: number): Target => {
       const input = node.inputs[index];
@@ -140,6 +168,8 @@ export class Tape {
         input.touched = true;
         return { tensor: input.grad, accumulate: true };
       }
+      const window = this.#windowGradient(input);
+      if (window) return { tensor: window, accumulate: true };
       const existing = this.#gradients.get(input);
       if (!existing) {
         const tensor = this.device.empty(input.shape);
@@ -157,10 +187,15 @@ export class Tape {
     return {
       wants: (index) => node.inputs[index].requiresGrad,
       into,
+      added: (index) => {
+        const { tensor, accumulate } = into(index);
+        if (!accumulate) this.device.clear(tensor);
+        return tensor;
+      },
       pass: (index, gradient) => {
         const input = node.inputs[index];
         if (!input.requiresGrad) return;
-        if (!isParameter(input) && !this.#gradients.has(input)) {
+        if (!isParameter(input) && !this.#windows.has(input) && !this.#gradients.has(input)) {
           this.#gradients.set(input, gradient.reshape(input.shape));
           return;
         }

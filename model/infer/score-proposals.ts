@@ -32,9 +32,10 @@ export async function scoreProposals(
   for (const { size, flip } of passes) {
     const scores = device.scope(() => {
       const { width, height, rgb } = image;
-      const input = F.prepareImage(device, rgb, { width, height, targetSize: size, flip, mean: IMAGE_MEAN, std: IMAGE_STD });
-      const regions = uploadRegions(device, proposals, { flip, width, scale: size / Math.max(width, height) });
-      const { classifier, detector, refinement } = cim.forward(new Tape(device, { recording: false }), { image: input, ...regions });
+      const scale = size / Math.max(width, height);
+      const images = F.prepareImage(device, rgb, { width, height, targetSize: size, flip, mean: IMAGE_MEAN, std: IMAGE_STD });
+      const regions = uploadRegions(device, [{ proposals, flip, width, scale }]);
+      const [{ classifier, detector, refinement }] = cim.forward(new Tape(device, { recording: false }), { images, ...regions });
       return { classifier, detector, refinement: [...refinement] };
     });
     await addScores(scores, classes, passes.length, refinement, antiNoise);

@@ -1,4 +1,4 @@
-import { type Device, type Generator, type Parameter, ReportedError, sizeOf, type Shape, type Tensor, type TypedArray } from '@cim/runtime';
+import { type Device, type Generator, isParameter, type Parameter, ReportedError, sizeOf, type Shape, type Tensor, type TypedArray } from '@cim/runtime';
 import type { Initialiser } from './initialise.ts';
 
 /** A weight that does not fit the model: wrong shape, missing or unknown name. */
@@ -47,6 +47,19 @@ export class ParameterStore {
     const tensor = trainable ? this.#trainable(name, shape) : this.#fixed(shape);
     tensor.write(initialise(this.#generator, sizeOf(shape)));
     this.#add(name, tensor);
+    return tensor;
+  }
+
+  /**
+   * Adds one parameter that state dicts show as several of one shape, stacked along the first dimension.
+   * @returns [names · shape[0], …]
+   */
+  stacked(names: readonly string[], shape: Shape, initialise: Initialiser, trainable: boolean): Tensor {
+    const [first, ...rest] = shape;
+    const whole = [names.length * first, ...rest];
+    const tensor = trainable ? this.#trainable(names[0], whole) : this.#fixed(whole);
+    tensor.write(initialise(this.#generator, sizeOf(whole)));
+    names.forEach((name, i) => this.#add(name, part(tensor, shape, i * sizeOf(shape) * 4)));
     return tensor;
   }
 
@@ -148,14 +161,26 @@ export class ParameterStore {
   }
 
   dispose(): void {
-    for (const arena of this.arenas) {
-      for (const { parameter } of arena.parameters) {
+    for (const tensor of this.#tensors.values()) {
+      if (isParameter(tensor)) tensor.grad.dispose();
+      tensor.dispose();
+    }
+    for (const { parameters } of this.arenas) {
+      for (const { parameter } of parameters) {
         parameter.grad.dispose();
         parameter.dispose();
       }
     }
     for (const tensor of this.#owned) tensor.dispose();
   }
+}
+
+/** A window on a stacked parameter, for reading, writing and inspection; kernels bind the whole. */
+function part(whole: Tensor, shape: Shape, offset: number): Tensor {
+  const window = whole.view(shape, whole.offset + offset);
+  if (!isParameter(whole)) return window;
+  const grad = whole.grad.view(shape, whole.grad.offset + offset);
+  return Object.defineProperty(Object.assign(window, { grad }), 'touched', { get: () => whole.touched });
 }
 
 /** A dotted prefix of names, and whether what is added below it trains. */
@@ -178,6 +203,11 @@ export class Scope {
   }
   parameter(name: string, shape: Shape, initialise: Initialiser): Tensor {
     return this.store.parameter(this.child(name).prefix, shape, initialise, this.trainable);
+  }
+  /** One parameter under several names, see {@link ParameterStore.stacked}. */
+  stacked(names: readonly string[], shape: Shape, initialise: Initialiser): Tensor {
+    const full = names.map((name) => this.child(name).prefix);
+    return this.store.stacked(full, shape, initialise, this.trainable);
   }
   buffer(name: string, shape: Shape, value: number): Tensor {
     return this.store.buffer(this.child(name).prefix, shape, value);

@@ -49,7 +49,7 @@ const small: Recipe = {
       schedule: { baseLr: 0.05, warmupSteps: 60, warmupFactor: 0, decay: { type: 'cosine', steps: 360 } },
     },
   },
-  proposals: { superpixels: 400, limit: 100, nms: 0.85, minAreaFraction: 0.006 },
+  proposals: { superpixels: 400, limit: 80, nms: 0.85, minAreaFraction: 0.006 },
   labels: { peakThreshold: 2, averageThreshold: 0.5, iouThreshold: 0.5 },
   cim: {
     region: { channels: 32, hidden: 128 },
@@ -61,7 +61,7 @@ const small: Recipe = {
     antiNoiseSampling: true,
     clusterLoss: true,
   },
-  training: { steps: 500, imagesPerStep: 4, jitter: { brightness: 0.25, offset: 0.06, channel: 0.07 } },
+  training: { steps: 500, imagesPerStep: 4, imagesPerPass: 4, jitter: { brightness: 0.25, offset: 0.06, channel: 0.07 } },
   solver: {
     type: 'adamw',
     betas: [0.9, 0.999],

@@ -37,7 +37,7 @@ export class MaskFuse {
   }
 
   /**
-   * @param features [1, C, H, W]
+   * @param features [B, C, H, W]
    * @param rois [N, 5]: batch index, x1, y1, x2, y2 in image pixels
    * @param masks [N, 7, 7]: coverage of each cell, 0 to 1
    * @returns [N, hidden]

@@ -1,5 +1,5 @@
 import { type Device, functional as F, type Generator, type Tensor } from '@cim/runtime';
-import type { LabelledSample } from '../cim.ts';
+import type { Batch, Supervision } from '../cim.ts';
 import { flipBoxes, flipRegionMasks, maskOverlaps, type PackedMasks, uploadMasks } from '../masks/index.ts';
 import { REGION_SIZE } from '../region/mask-fuse.ts';
 
@@ -76,30 +76,64 @@ export function uploadImage(device: Device, { rgb, width, height }: HostImage, a
   return F.augmentImage(device, rgb, { width, height, ...augmentation, mean: IMAGE_MEAN, std: IMAGE_STD });
 }
 
-/** Boxes and masks as the network takes them; mirrored for a flipped image of this width. */
-export function uploadRegions(
-  device: Device,
-  { masks: { count }, boxes, regionMasks }: HostProposals,
-  { flip, width, scale = 1 }: { flip: boolean; width: number; scale?: number },
-): { rois: Tensor; masks: Tensor } {
-  const placed = flip ? flipBoxes(boxes, width) : boxes;
-  const rois = new Float32Array(count * 5);
-  for (let n = 0; n < count; n++) for (let k = 0; k < 4; k++) rois[n * 5 + 1 + k] = placed[n * 4 + k] * scale;
+/** One image's part of a batch: which proposals, and the view they are seen in. */
+export interface RegionView {
+  readonly proposals: HostProposals;
+  readonly flip: boolean;
+  /** Pixels of the image that the boxes belong to, and the factor from there to the network's input. */
+  readonly width: number;
+  readonly scale: number;
+}
+
+/** Boxes and masks of a batch as the network takes them, image after image; mirrored where the image is. */
+export function uploadRegions(device: Device, views: readonly RegionView[]): Pick<Batch, 'rois' | 'masks' | 'counts'> {
+  const counts = views.map(({ proposals }) => proposals.masks.count);
+  const total = counts.reduce((a, b) => a + b, 0);
+  const rois = new Float32Array(total * 5);
+  const masks = new Float32Array(total * REGION_SIZE ** 2);
+  let row = 0;
+  views.forEach(({ proposals: { boxes, regionMasks }, flip, width, scale }, batch) => {
+    masks.set(flip ? flipRegionMasks(regionMasks) : regionMasks, row * REGION_SIZE ** 2);
+    const placed = flip ? flipBoxes(boxes, width) : boxes;
+    for (let n = 0; n < counts[batch]; n++, row++) {
+      rois[row * 5] = batch;
+      for (let k = 0; k < 4; k++) rois[row * 5 + 1 + k] = placed[n * 4 + k] * scale;
+    }
+  });
   return {
-    rois: device.tensor(rois, [count, 5]),
-    masks: device.tensor(flip ? flipRegionMasks(regionMasks) : regionMasks, [count, REGION_SIZE, REGION_SIZE]),
+    rois: device.tensor(rois, [total, 5]),
+    masks: device.tensor(masks, [total, REGION_SIZE, REGION_SIZE]),
+    counts,
   };
 }
 
-/** A training sample; mask overlaps are the same for a flipped image. */
-export function uploadSample(device: Device, sample: HostSample, augmentation: Augmentation): LabelledSample {
-  const { image, proposals, labels, clusters } = sample;
-  const { masks } = proposals;
+/** Augmented samples of one image size as a batch. */
+export function uploadBatch(device: Device, samples: readonly HostSample[], views: readonly Augmentation[]): Batch {
+  const images = samples.map(({ image }, i) => uploadImage(device, image, views[i]));
+  const regions = samples.map(({ proposals, image: { width } }, i) => ({ proposals, flip: views[i].flip, width, scale: 1 }));
+  return { images: stack(device, images), ...uploadRegions(device, regions) };
+}
+
+/** The labels of a sample; mask overlaps are the same for a flipped image. */
+export function uploadSupervision(device: Device, { proposals: { masks }, labels, clusters }: HostSample): Supervision {
   return {
-    image: uploadImage(device, image, augmentation),
-    ...uploadRegions(device, proposals, { flip: augmentation.flip, width: image.width }),
     labels: device.tensor(labels),
     clusters: device.tensor(clusters, [masks.count, labels.length + 1]),
     ...maskOverlaps(device, uploadMasks(device, masks)),
   };
+}
+
+/** Tensors [1, …] of one shape as one [B, …]; disposes them. */
+export function stack(device: Device, tensors: readonly Tensor[]): Tensor {
+  if (tensors.length === 1) return tensors[0];
+  const [, ...shape] = tensors[0].shape;
+  const stacked = device.empty([tensors.length, ...shape]);
+  tensors.forEach((tensor, i) => {
+    // Copies, unlike bindings, may start at any element.
+    const slot = stacked.view(tensor.shape, stacked.offset + i * tensor.bytes);
+    device.copy(tensor, slot);
+    slot.dispose();
+    tensor.dispose();
+  });
+  return stacked;
 }

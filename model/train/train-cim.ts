@@ -5,12 +5,21 @@ import type { Solver } from '../solver/solver.ts';
 import { type LoopOptions, trainLoop } from './loop.ts';
 import { gather, type LossTerm } from './loss-terms.ts';
 import { SampleSequence, type SampleSource } from './order.ts';
-import { type ColourJitter, drawAugmentation, type HostSample, uploadSample } from './sample.ts';
+import {
+  type Augmentation,
+  type ColourJitter,
+  drawAugmentation,
+  type HostSample,
+  uploadBatch,
+  uploadSupervision,
+} from './sample.ts';
 
 export interface CimTraining {
   readonly steps: number;
   /** Images whose gradients are summed per step. */
   readonly imagesPerStep: number;
+  /** How many of them, of equal size, go through the network together: faster, for more memory. */
+  readonly imagesPerPass: number;
   readonly jitter: ColourJitter;
 }
 
@@ -32,6 +41,26 @@ const antiNoiseFor = (seed: number, step: number, image: number): ((branch: numb
 };
 const ANTI_NOISE_STREAM = 2;
 
+/** An image of a step: its place in it, and how it is seen. */
+interface Draw {
+  readonly index: number;
+  readonly sample: HostSample;
+  readonly view: Augmentation;
+}
+
+/** Images of one size can share a pass. */
+function equalSizes(draws: readonly Draw[], limit: number): Draw[][] {
+  const groups: Draw[][] = [];
+  for (const draw of draws) {
+    const { width, height } = draw.sample.image;
+    const fits = ([{ sample }]: Draw[]): boolean => sample.image.width === width && sample.image.height === height;
+    const group = groups.find((g) => g.length < limit && fits(g));
+    if (group) group.push(draw);
+    else groups.push([draw]);
+  }
+  return groups;
+}
+
 /** Trains on image labels. Flips and jitter come from `generator`, whose state is part of a checkpoint. */
 export async function trainCim(
   device: Device,
@@ -42,7 +71,7 @@ export async function trainCim(
   options: CimTraining & Pick<LoopOptions, 'start' | 'onStep' | 'savesAt'>,
 ): Promise<void> {
   const terms = lossTerms(cim.config);
-  const { imagesPerStep, jitter } = options;
+  const { imagesPerStep, imagesPerPass, jitter } = options;
   const sequence = new SampleSequence(source, generator.seed);
   await trainLoop({
     ...options,
@@ -52,20 +81,25 @@ export async function trainCim(
     terms,
     work: async (step) => {
       const values = device.empty([imagesPerStep, terms.length]);
-      const images: string[] = [];
+      const draws: Draw[] = [];
       for (let i = 0; i < imagesPerStep; i++) {
         const sample = await sequence.at(step * imagesPerStep + i);
-        images.push(sample.image.name);
-        const augmentation = drawAugmentation(generator, jitter);
+        draws.push({ index: i, sample, view: drawAugmentation(generator, jitter) });
+      }
+      for (const group of equalSizes(draws, imagesPerPass)) {
         device.scope(() => {
           const tape = new Tape(device);
-          const uploaded = uploadSample(device, sample, augmentation);
-          const scores = cim.forward(tape, uploaded);
-          const { bag, pcl, refinement } = cim.losses(tape, scores, uploaded, antiNoiseFor(generator.seed, step, i));
-          gather(device, [bag, ...(pcl ? [pcl] : []), ...refinement], values, i * terms.length);
+          const scores = cim.forward(tape, uploadBatch(device, group.map((d) => d.sample), group.map((d) => d.view)));
+          group.forEach(({ index, sample }, i) => {
+            const supervision = uploadSupervision(device, sample);
+            const losses = cim.losses(tape, scores[i], supervision, antiNoiseFor(generator.seed, step, index));
+            const { bag, pcl, refinement } = losses;
+            gather(device, [bag, ...(pcl ? [pcl] : []), ...refinement], values, index * terms.length);
+          });
           tape.backward();
         });
       }
+      const images = draws.map(({ sample }) => sample.image.name);
       return { values, images };
     },
   });

@@ -1,9 +1,9 @@
-import { type Device, type Generator, Tape, type Tensor } from '@cim/runtime';
+import { type Device, type Generator, Tape } from '@cim/runtime';
 import type { Classifier } from '../classify/classifier.ts';
 import type { Solver } from '../solver/solver.ts';
 import { type LoopOptions, trainLoop } from './loop.ts';
 import { SampleSequence, type SampleSource } from './order.ts';
-import { type ColourJitter, drawAugmentation, type HostImage, uploadImage } from './sample.ts';
+import { type ColourJitter, drawAugmentation, type HostImage, stack, uploadImage } from './sample.ts';
 
 /** An image of the batch size's canvas and its labels, [C] of 0 or 1. */
 export interface LabelledImage {
@@ -52,17 +52,4 @@ export async function trainClassifier(
       return { values, images: samples.map(({ image }) => image.name) };
     },
   });
-}
-
-/** Tensors [1, …] of one shape as one [B, …]; disposes them. */
-export function stack(device: Device, tensors: readonly Tensor[]): Tensor {
-  const [, ...shape] = tensors[0].shape;
-  const stacked = device.empty([tensors.length, ...shape]);
-  tensors.forEach((tensor, i) => {
-    const slot = stacked.view(tensor.shape, stacked.offset + i * tensor.bytes);
-    device.copy(tensor, slot);
-    slot.dispose();
-    tensor.dispose();
-  });
-  return stacked;
 }

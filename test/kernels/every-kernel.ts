@@ -53,6 +53,7 @@ const fuse: MaskFuseShape = { rois: 3, channels: 5, bins: 49 };
 const maps = { maps: 3, height: 11, width: 13, window: 3 };
 const image = { width: 31, height: 23 };
 const slic = { ...image, columns: 5, rows: 4 };
+const branches = { firstRow: 3, rows: n, columns: 21, branches: 3, stride: 21 * n };
 const bag = { n, columns: 21 };
 const mining = { n, classes: 20, clsColumns: 21, detColumns: 20 };
 const claim = { seeds: 5, nmsThreshold: 0.4 };
@@ -139,6 +140,9 @@ const KERNELS: Record<KernelFunction, readonly (Kernel<never> | Plan)[]> = {
   softmaxBackward: ([0, 1] as const).map((dim) =>
     kernels.softmaxBackward({ rows: 7, columns: 11, dim, accumulate: true }),
   ),
+  // heads
+  branchScores: [kernels.branchScores(branches)],
+  branchScoresBackward: [kernels.branchScoresBackward(branches)],
   // loss
   clsIouLoss: [kernels.clsIouLoss(clsIou)],
   clsIouLossBackward: [

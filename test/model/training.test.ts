@@ -29,6 +29,7 @@ async function train(steps: number, samples: readonly (HostSample | null)[], bas
       {
         steps,
         imagesPerStep: 2,
+        imagesPerPass: 2,
         jitter,
         start: 0,
         savesAt: () => false,

@@ -48,7 +48,7 @@ export const regions: CaseKind[] = [
       golden.load(store);
       const tape = new Tape(device);
       const x = tape.keep(golden.tensor(device, 'in.x', { grad: true }));
-      const { classifier, detector, refinement } = model.forward({ tape, batchStatistics: false }, x);
+      const [{ classifier, detector, refinement }] = model.forward({ tape, batchStatistics: false }, x, [x.shape[0]]);
       const outputs = [
         ['predict_cls', classifier] as const,
         ['predict_det', detector] as const,

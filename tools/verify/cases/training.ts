@@ -1,5 +1,5 @@
 import { type Device, Generator, type Parameter, Tape } from '@cim/runtime';
-import { Cim, type LabelledSample } from '@cim/model/cim';
+import { type Batch, Cim, type Supervision } from '@cim/model/cim';
 import { constant } from '@cim/model/nn/initialise';
 import { ParameterStore } from '@cim/model/nn/parameters';
 import type { ScheduleConfig } from '@cim/model/solver/schedule';
@@ -84,10 +84,13 @@ async function checkEndToEnd(device: Device, golden: Golden): Promise<Comparison
     new Generator(0),
   );
   golden.load(cim.parameters);
-  const sample: LabelledSample = {
-    image: golden.tensor(device, 'in.data'),
+  const batch: Batch = {
+    images: golden.tensor(device, 'in.data'),
     rois: golden.tensor(device, 'in.rois'),
     masks: golden.tensor(device, 'in.masks'),
+    counts: [golden.shape('in.rois')[0]],
+  };
+  const supervision: Supervision = {
     labels: golden.tensor(device, 'in.labels').reshape([-1]),
     clusters: golden.tensor(device, 'in.mat'),
     iou: golden.tensor(device, 'in.iou_map'),
@@ -104,9 +107,9 @@ async function checkEndToEnd(device: Device, golden: Golden): Promise<Comparison
   for (let step = 0; step < steps; step++) {
     const tape = new Tape(device);
     const pass = { tape, batchStatistics: false };
-    const features = tape.keep(cim.backbone.forward(pass, sample.image));
-    const region = tape.keep(cim.region.forward(pass, features, sample.rois, sample.masks));
-    const scores = cim.heads.forward(pass, region);
+    const features = tape.keep(cim.backbone.forward(pass, batch.images));
+    const region = tape.keep(cim.region.forward(pass, features, batch.rois, batch.masks));
+    const [scores] = cim.heads.forward(pass, region, batch.counts);
     if (step === 0) {
       await add('out.blob_conv', features.read(), tolerances.network);
       await add('out.box_head', region.read(), tolerances.network);
@@ -117,7 +120,7 @@ async function checkEndToEnd(device: Device, golden: Golden): Promise<Comparison
         await add(`out.refine_iou.${k}`, iou.read(), tolerances.network);
       }
     }
-    const found = cim.losses(tape, scores, sample, (k) => recordedDraws(golden, `.s${step}.l${k}`) ?? { draws: [] });
+    const found = cim.losses(tape, scores, supervision, (k) => recordedDraws(golden, `.s${step}.l${k}`) ?? { draws: [] });
     for (const [k, { pseudoLabels, pseudoIou, lossWeights }] of found.mined.entries()) {
       const at = `.s${step}.l${k}`;
       await add(`out.pseudo_labels${at}`, pseudoLabels.read(), tolerances.exact);
@@ -144,12 +147,12 @@ async function checkEndToEnd(device: Device, golden: Golden): Promise<Comparison
     const actual = await cim.parameters.tensors.get(name)!.read();
     comparisons.push(compare(`out.param_after3.${name}`, actual, data as Float32Array, tolerances.operation));
   }
-  return [...comparisons, ...(await testScores(golden, cim, sample))];
+  return [...comparisons, ...(await testScores(golden, cim, batch))];
 }
 
 /** cls·iou of every branch without the background column, and their mean. */
-async function testScores(golden: Golden, cim: Cim, sample: LabelledSample): Promise<Comparison[]> {
-  const { refinement } = cim.forward(new Tape(cim.parameters.device, { recording: false }), sample);
+async function testScores(golden: Golden, cim: Cim, batch: Batch): Promise<Comparison[]> {
+  const [{ refinement }] = cim.forward(new Tape(cim.parameters.device, { recording: false }), batch);
   const { classes } = cim.config;
   const branches = await Promise.all(
     refinement.map(async ({ cls, iou }) => {
