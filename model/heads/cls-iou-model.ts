@@ -12,6 +12,8 @@ export interface HeadScores {
   readonly detector: Tensor;
   /** Refinement branches: softmax over classes, and the sigmoid estimate of the mask IoU. */
   readonly refinement: readonly { readonly cls: Tensor; readonly iou: Tensor }[];
+  /** All of the above in one tensor, [2 + 2K, ≥ N·(C+1)]: classifier, detector, K × cls, K × iou. */
+  readonly blocks: Tensor;
 }
 
 /**
@@ -66,6 +68,7 @@ export class ClsIouModel {
       classifier: block(0),
       detector: block(1),
       refinement: Array.from({ length: branches }, (_, k) => ({ cls: block(2 + k), iou: block(2 + branches + k) })),
+      blocks: scores,
     };
   }
 }

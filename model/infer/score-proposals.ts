@@ -1,7 +1,6 @@
 import { type Device, functional as F, Tape } from '@cim/runtime';
 import type { Cim } from '../cim.ts';
-import type { HeadScores } from '../heads/cls-iou-model.ts';
-import { type HostImage, type HostProposals, IMAGE_MEAN, IMAGE_STD, uploadRegions } from '../train/sample.ts';
+import { type HostImage, type HostProposals, IMAGE_MEAN, IMAGE_STD, stack, uploadRegions } from '../train/sample.ts';
 
 /** One view of test-time augmentation. */
 export interface TestPass {
@@ -29,40 +28,41 @@ export async function scoreProposals(
   const { classes } = cim.config;
   const refinement = new Float32Array(proposals.masks.count * classes);
   const antiNoise = new Float32Array(proposals.masks.count * classes);
-  for (const { size, flip } of passes) {
+  const { width, height, rgb } = image;
+  for (const size of new Set(passes.map((pass) => pass.size))) {
+    // Views of one size go through the network together.
+    const flips = passes.filter((pass) => pass.size === size).map(({ flip }) => flip);
     const scores = device.scope(() => {
-      const { width, height, rgb } = image;
+      const shape = { width, height, targetSize: size, mean: IMAGE_MEAN, std: IMAGE_STD };
+      const images = stack(device, flips.map((flip) => F.prepareImage(device, rgb, { ...shape, flip })));
       const scale = size / Math.max(width, height);
-      const images = F.prepareImage(device, rgb, { width, height, targetSize: size, flip, mean: IMAGE_MEAN, std: IMAGE_STD });
-      const regions = uploadRegions(device, [{ proposals, flip, width, scale }]);
-      const [{ classifier, detector, refinement }] = cim.forward(new Tape(device, { recording: false }), { images, ...regions });
-      return { classifier, detector, refinement: [...refinement] };
+      const regions = uploadRegions(device, flips.map((flip) => ({ proposals, flip, width, scale })));
+      return cim.forward(new Tape(device, { recording: false }), { images, ...regions }).map(({ blocks }) => blocks);
     });
-    await addScores(scores, classes, passes.length, refinement, antiNoise);
+    for (const blocks of scores) {
+      addScores(await blocks.read(), classes, cim.config.branches, 1 / passes.length, { refinement, antiNoise });
+      blocks.dispose();
+    }
   }
   return { refinement, antiNoise };
 }
 
-async function addScores(
-  { classifier, detector, refinement: branches }: HeadScores,
+/** Adds `weight` times the scores of one view, from its `HeadScores.blocks`. */
+function addScores(
+  blocks: ArrayLike<number>,
   classes: number,
-  passes: number,
-  refinement: Float32Array,
-  antiNoise: Float32Array,
-): Promise<void> {
-  const pairs = [
-    { a: classifier, b: detector, sum: antiNoise, weight: 1 / passes },
-    ...branches.map(({ cls, iou }) => ({ a: cls, b: iou, sum: refinement, weight: 1 / (passes * branches.length) })),
-  ];
-  const products = await Promise.all(pairs.map(async ({ a, b }) => [await a.read(), await b.read()] as const));
-  pairs.forEach(({ a, b, sum, weight }, k) => {
-    const [x, y] = products[k];
+  branches: number,
+  weight: number,
+  { refinement, antiNoise }: ProposalScores,
+): void {
+  const stride = blocks.length / (2 + 2 * branches);
+  const add = (sum: Float32Array, a: number, b: number, factor: number): void => {
     for (let i = 0; i < sum.length; i++) {
       // The first of the C + 1 columns is background.
-      const j = i + Math.floor(i / classes) + 1;
-      sum[i] += weight * x[j] * y[j];
+      const at = i + Math.floor(i / classes) + 1;
+      sum[i] += factor * blocks[a * stride + at] * blocks[b * stride + at];
     }
-    a.dispose();
-    b.dispose();
-  });
+  };
+  add(antiNoise, 0, 1, weight);
+  for (let k = 0; k < branches; k++) add(refinement, 2 + k, 2 + branches + k, weight / branches);
 }

@@ -1,6 +1,6 @@
 import { type Device, functional as F, type Generator, type Tensor } from '@cim/runtime';
 import type { Batch, Supervision } from '../cim.ts';
-import { flipBoxes, flipRegionMasks, maskOverlaps, type PackedMasks, uploadMasks } from '../masks/index.ts';
+import { flipBoxes, flipRegionMasks, type OverlapCache, type PackedMasks } from '../masks/index.ts';
 import { REGION_SIZE } from '../region/mask-fuse.ts';
 
 /** ImageNet statistics, RGB. */
@@ -115,11 +115,15 @@ export function uploadBatch(device: Device, samples: readonly HostSample[], view
 }
 
 /** The labels of a sample; mask overlaps are the same for a flipped image. */
-export function uploadSupervision(device: Device, { proposals: { masks }, labels, clusters }: HostSample): Supervision {
+export function uploadSupervision(
+  device: Device,
+  { proposals: { masks }, labels, clusters }: HostSample,
+  overlaps: OverlapCache,
+): Supervision {
   return {
     labels: device.tensor(labels),
     clusters: device.tensor(clusters, [masks.count, labels.length + 1]),
-    ...maskOverlaps(device, uploadMasks(device, masks)),
+    ...overlaps.get(masks),
   };
 }
 

@@ -1,5 +1,6 @@
 import { type Device, type Generator, philox, Tape } from '@cim/runtime';
 import type { Cim, CimConfig } from '../cim.ts';
+import { OverlapCache } from '../masks/index.ts';
 import type { AntiNoise } from '../mining/index.ts';
 import type { Solver } from '../solver/solver.ts';
 import { type LoopOptions, trainLoop } from './loop.ts';
@@ -73,7 +74,8 @@ export async function trainCim(
   const terms = lossTerms(cim.config);
   const { imagesPerStep, imagesPerPass, jitter } = options;
   const sequence = new SampleSequence(source, generator.seed);
-  await trainLoop({
+  const overlaps = new OverlapCache(device);
+  const finished = trainLoop({
     ...options,
     device,
     parameters: cim.parameters,
@@ -91,7 +93,7 @@ export async function trainCim(
           const tape = new Tape(device);
           const scores = cim.forward(tape, uploadBatch(device, group.map((d) => d.sample), group.map((d) => d.view)));
           group.forEach(({ index, sample }, i) => {
-            const supervision = uploadSupervision(device, sample);
+            const supervision = uploadSupervision(device, sample, overlaps);
             const losses = cim.losses(tape, scores[i], supervision, antiNoiseFor(generator.seed, step, index));
             const { bag, pcl, refinement } = losses;
             gather(device, [bag, ...(pcl ? [pcl] : []), ...refinement], values, index * terms.length);
@@ -103,4 +105,5 @@ export async function trainCim(
       return { values, images };
     },
   });
+  await finished.finally(() => overlaps.dispose());
 }

@@ -1,0 +1,54 @@
+import type { Device } from '@cim/runtime';
+import { maskOverlaps, type MaskOverlaps } from './overlap.ts';
+import { type PackedMasks, uploadMasks } from './packed.ts';
+
+/** Overlap maps on the device, made when first asked for and kept while `bytes` last, least recently used dropped first. */
+export class OverlapCache {
+  readonly #device: Device;
+  readonly #limit: number;
+  readonly #maps = new Map<PackedMasks, MaskOverlaps>();
+  #bytes = 0;
+
+  constructor(device: Device, bytes = 2 ** 28) {
+    this.#device = device;
+    this.#limit = bytes;
+  }
+
+  /** The maps of these masks (the very object). They stay the cache's: do not dispose them. */
+  get(masks: PackedMasks): MaskOverlaps {
+    let maps = this.#maps.get(masks);
+    if (maps) this.#maps.delete(masks);
+    else maps = this.#make(masks);
+    // The last entry is the most recently used.
+    this.#maps.set(masks, maps);
+    return maps;
+  }
+
+  #make(masks: PackedMasks): MaskOverlaps {
+    const device = this.#device;
+    const maps = device.scope(() => maskOverlaps(device, uploadMasks(device, masks)));
+    device.keep(maps.iou);
+    device.keep(maps.containment);
+    this.#bytes += bytesOf(maps);
+    for (const [oldest, old] of this.#maps) {
+      if (this.#bytes <= this.#limit) break;
+      this.#maps.delete(oldest);
+      this.#bytes -= bytesOf(old);
+      release(old);
+    }
+    return maps;
+  }
+
+  dispose(): void {
+    for (const maps of this.#maps.values()) release(maps);
+    this.#maps.clear();
+    this.#bytes = 0;
+  }
+}
+
+const bytesOf = ({ iou, containment }: MaskOverlaps): number => iou.bytes + containment.bytes;
+
+function release({ iou, containment }: MaskOverlaps): void {
+  iou.dispose();
+  containment.dispose();
+}
