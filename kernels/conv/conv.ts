@@ -2,11 +2,21 @@
  * 2-d convolution as in PyTorch: y[n,o,oy,ox] = bias[o] + Σ_{c,ky,kx} weight[o,c,ky,kx] ·
  * x[n, c, oy·stride + ky·dilation − padding, ox·stride + kx·dilation − padding], zero outside; NCHW f32.
  *
- * The ladder:
- * - `conv.*.direct`   any kernel size, stride, padding and dilation, straight from the definition
+ * The ladder (choose.ts estimates the work of each that fits):
+ * - `conv.*.direct`             any kernel size, stride, padding and dilation, straight from the definition
+ * - `conv.forward.tile`,        portable: register tiles, an invocation a patch of pixels × some channels
+ *   `conv.inputGradient.tile`
+ * - `conv.forward.lanes`,       subgroups: a lane an output channel, the input patch broadcast
+ *   `conv.inputGradient.lanes`
+ * - `conv.weightGradient.tile`  register tiles, a lane an input channel, walking down strips of pixels; dy broadcast
+ *                               with subgroups; parts of the batch summed by `gemm.sumPartials`
  *
+ * To add a variant: its kernel in a file of its own, its tiles in choose.ts; the tests run whatever is chosen.
  * CPU references: conv.reference.ts.
  */
 export * from './choose.ts';
-export * from './direct.ts';
+export { convForwardDirect, convInputGradientDirect, convWeightGradientDirect } from './direct.ts';
+export * from './lanes.ts';
 export * from './shape.ts';
+export * from './tile.ts';
+export * from './weight-tile.ts';

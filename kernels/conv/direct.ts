@@ -5,7 +5,7 @@
 import { defineKernel, type Kernel, linearGrid, linearIndex, read, type Scalar, u32, wgsl, write } from '../kernel.ts';
 import { convBytes, convFlops, type ConvShape, outputHeight, outputWidth } from './shape.ts';
 
-const WORKGROUP = 64;
+export const WORKGROUP = 64;
 /** Channels that one invocation computes. */
 const CHANNELS = 4;
 

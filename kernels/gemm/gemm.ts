@@ -3,12 +3,14 @@
  *
  * The ladder (planGemm chooses by the device's subgroup size):
  * - `gemm.tiled`       portable: workgroup-memory tiles, 4×4 outputs an invocation
+ * - `gemm.lanes`       subgroups: a lane per column, rows of A broadcast, no workgroup memory
  * - split k            for outputs too small to fill a GPU, either kernel writes partial products that
  *                      `gemm.sumPartials` adds in a fixed order
  *
  * CPU reference: gemm.reference.ts.
  */
 export * from './choose.ts';
+export * from './lanes.ts';
 export * from './partials.ts';
 export * from './shape.ts';
 export * from './tiled.ts';

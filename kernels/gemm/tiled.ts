@@ -5,7 +5,7 @@
 import { defineKernel, type Kernel, read, u32, wgsl, write } from '../kernel.ts';
 import { gemmBytes, type GemmEpilogue, gemmFlops, type GemmShape } from './shape.ts';
 
-const TILE = 32;
+export const TILE = 32;
 const DEPTH = 16;
 const THREADS = 64;
 
@@ -74,7 +74,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       tileB[bk * ${TILE}u + bn] = select(0.0, b[bi], n0 + bn < u.n && k0 + bk < last);
     }
     workgroupBarrier();
-    for (var k = 0u; k < ${DEPTH}u; k++) {
+    // A bound known only at run time: unrolled, this compiles for seconds on software GPUs.
+    for (var k = 0u; k < min(${DEPTH}u, last - k0); k++) {
       let at = k * ${TILE}u + tm;
       let bt = k * ${TILE}u + tn;
       let q = vec4f(tileB[bt], tileB[bt + 1u], tileB[bt + 2u], tileB[bt + 3u]);
@@ -85,18 +86,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     }
     workgroupBarrier();
   }
-  let rows = mat4x4f(row0, row1, row2, row3);
-  for (var i = 0u; i < 4u; i++) {
-    for (var j = 0u; j < 4u; j++) {
-      let mi = m0 + tm + i;
-      let nj = n0 + tn + j;
-      if (mi < u.m && nj < u.n) {
-        let at = (group.z * u.m + mi) * u.n + nj;
-        var v = rows[i][j];
-        if (u.useBias == 1u) { v += bias[nj]; }
-        if (u.relu == 1u) { v = max(v, 0.0); }
-        c[at] = v + select(0.0, c[at], u.accumulate == 1u);
-      }
+  var rows = mat4x4f(row0, row1, row2, row3);
+  for (var mi = m0 + tm; mi < min(m0 + tm + 4u, u.m); mi++) {
+    for (var nj = n0 + tn; nj < min(n0 + tn + 4u, u.n); nj++) {
+      let at = (group.z * u.m + mi) * u.n + nj;
+      var v = rows[mi - m0 - tm][nj - n0 - tn];
+      if (u.useBias == 1u) { v += bias[nj]; }
+      if (u.relu == 1u) { v = max(v, 0.0); }
+      if (u.accumulate == 1u) { v += c[at]; }
+      c[at] = v;
     }
   }
 }`,
