@@ -6,8 +6,9 @@ import type { Proposals } from './proposals.ts';
 /** 1 where proposal n is [height · width]. */
 export function proposalMask({ labels, leafCount, members }: Proposals, n: number): Uint8Array {
   const words = wordsFor(leafCount);
-  const inside = Uint8Array.from({ length: leafCount }, (_, leaf) => Number(hasLeaf(members, words, n, leaf)));
-  // Several times faster than Uint8Array.from, which goes through an iterator.
+  // Loops: Uint8Array.from goes through an iterator, which is several times slower.
+  const inside = new Uint8Array(leafCount);
+  for (let leaf = 0; leaf < leafCount; leaf++) inside[leaf] = hasLeaf(members, words, n, leaf) ? 1 : 0;
   const mask = new Uint8Array(labels.length);
   for (let i = 0; i < labels.length; i++) mask[i] = inside[labels[i]];
   return mask;
