@@ -144,6 +144,45 @@ ${linearIndex(WORKGROUP)}
 }
 
 /**
+ * ranges [B, 2]: the first RoI of each image, and one behind the last, so that a gather need not look at all. RoIs of
+ * other images may lie between.
+ */
+export function roiRanges({ rois, batch }: Pick<RoIAlignShape, 'rois' | 'batch'>): Kernel<'rois' | 'ranges'> {
+  return defineKernel({
+    name: 'roi.ranges',
+    bindings: { rois: read(), ranges: write('u32') },
+    uniforms: { rois: u32(rois) },
+    grid: [batch, 1, 1],
+    bytes: 20 * rois,
+    source: () => wgsl`
+var<workgroup> firsts: array<u32, ${WORKGROUP}>;
+var<workgroup> ends: array<u32, ${WORKGROUP}>;
+
+@compute @workgroup_size(${WORKGROUP})
+fn main(@builtin(workgroup_id) image: vec3u, @builtin(local_invocation_index) lane: u32) {
+  var first = u.rois;
+  var end = 0u;
+  for (var r = lane; r < u.rois; r += ${WORKGROUP}u) {
+    if (u32(rois[r * 5u]) == image.x) {
+      first = min(first, r);
+      end = r + 1u;
+    }
+  }
+  firsts[lane] = first;
+  ends[lane] = end;
+  workgroupBarrier();
+  if (lane != 0u) { return; }
+  for (var k = 1u; k < ${WORKGROUP}u; k++) {
+    first = min(first, firsts[k]);
+    end = max(end, ends[k]);
+  }
+  ranges[image.x * 2u] = first;
+  ranges[image.x * 2u + 1u] = end;
+}`,
+  });
+}
+
+/**
  * y [R, C, S, S] from the table of {@link roiWeights}. With `mask`, masks [R, S, S] are bound too and y is
  * [R, 2C, S, S]: the features, then the features times the mask (MaskFuse's input).
  */
@@ -218,20 +257,21 @@ ${forChannels(FORWARD_CHANNELS, (k) => `  if (first + ${k}u < u.channels) { y[ou
 }
 
 /**
- * dfeatures [B, C, H, W] (+)= the gradient of {@link roiAlign} without masks, from dy [R, C, S, S] and the table.
+ * dfeatures [B, C, H, W] (+)= the gradient of {@link roiAlign} without masks, from dy [R, C, S, S], the table
+ * and the ranges of {@link roiRanges}.
  *
  * An invocation takes 2×2 cells: neighbours mostly gather from the same bins, so each loaded bin serves four cells.
  */
 export function roiAlignBackward({
   accumulate,
   ...shape
-}: RoIAlignShape & { accumulate: boolean }): Kernel<'dy' | 'rois' | 'table' | 'dfeatures'> {
+}: RoIAlignShape & { accumulate: boolean }): Kernel<'dy' | 'rois' | 'ranges' | 'table' | 'dfeatures'> {
   const { batch, channels, height, width, outputSize } = shape;
   const groups = Math.ceil(channels / BACKWARD_CHANNELS);
   const items = batch * groups * Math.ceil(height / 2) * Math.ceil(width / 2);
   return defineKernel({
     name: 'roi.alignBackward',
-    bindings: { dy: read(), rois: read(), table: read(), dfeatures: write() },
+    bindings: { dy: read(), rois: read(), ranges: read('u32'), table: read(), dfeatures: write() },
     uniforms: { ...uniformsOf(shape), items: u32(items), groups: u32(groups), accumulate: u32(accumulate ? 1 : 0) },
     grid: linearGrid(items, WORKGROUP),
     bytes: 4 * (shape.rois * channels * outputSize * outputSize + batch * channels * height * width),
@@ -261,7 +301,7 @@ ${forChannels(
   (k) => `  let channel${k} = min(first + ${k}u, u.channels - 1u) * bins;
   var sum${k} = vec4f(0.0);`,
 )}
-  for (var roi = 0u; roi < u.rois; roi++) {
+  for (var roi = ranges[image * 2u]; roi < ranges[image * 2u + 1u]; roi++) {
     let y = ys + roi * entry;
     let yEnd = u32(max(table[y.x], table[y.y]));
     if (yEnd == 0u) { continue; }

@@ -1,6 +1,6 @@
 import * as kernels from '@cim/kernels';
 import { ShapeError } from '../errors.ts';
-import type { Tape } from '../tape.ts';
+import type { Sink, Tape } from '../tape.ts';
 import type { Tensor } from '../tensor.ts';
 
 export interface RoIAlignOptions {
@@ -36,6 +36,17 @@ function weightsOf(tape: Tape, shape: kernels.RoIAlignShape, rois: Tensor): Tens
   return table;
 }
 
+/** Adds the gradient of RoIAlign to `sink`'s first input. */
+function alignBackward(tape: Tape, shape: kernels.RoIAlignShape, sink: Sink, tensors: { dy: Tensor; rois: Tensor; table: Tensor }): void {
+  const { device } = tape;
+  const ranges = device.empty([shape.batch, 2], 'u32');
+  device.run(kernels.roiRanges(shape), { rois: tensors.rois, ranges });
+  const { tensor: dfeatures, accumulate } = sink.into(0);
+  device.run(kernels.roiAlignBackward({ ...shape, accumulate }), { ...tensors, ranges, dfeatures });
+  ranges.dispose();
+  tensors.table.dispose();
+}
+
 /**
  * RoIAlign of features [B, C, H, W] under rois [R, 5] = (batch index, x1, y1, x2, y2) in input pixels → [R, C, S, S].
  * mmcv's aligned variant: average, half-cell offset, no minimum size.
@@ -48,9 +59,7 @@ export function roiAlign(tape: Tape, features: Tensor, rois: Tensor, options: Ro
   device.run(kernels.roiAlign({ ...shape, mask: false }), { features, rois, table, y });
   if (!tape.tracks([features])) table.dispose();
   return tape.record('roiAlign', [features], y, (sink, dy) => {
-    const { tensor: dfeatures, accumulate } = sink.into(0);
-    device.run(kernels.roiAlignBackward({ ...shape, accumulate }), { dy, rois, table, dfeatures });
-    table.dispose();
+    alignBackward(tape, shape, sink, { dy, rois, table });
   });
 }
 
@@ -89,9 +98,7 @@ export function roiAlignMaskFuse(
     // Summing the two halves first halves the loads of the gather, which reads every bin many times.
     const dx = device.empty([shape.rois, channels, bins]);
     device.run(kernels.maskFuseBackward({ rois: shape.rois, channels, bins, accumulate: false }), { dy, masks, dx });
-    const { tensor: dfeatures, accumulate } = sink.into(0);
-    device.run(kernels.roiAlignBackward({ ...shape, accumulate }), { dy: dx, rois, table, dfeatures });
+    alignBackward(tape, shape, sink, { dy: dx, rois, table });
     dx.dispose();
-    table.dispose();
   });
 }

@@ -166,6 +166,7 @@ const KERNELS: Record<KernelFunction, readonly (Kernel<never> | Plan)[]> = {
   // roi
   roiWeights: [kernels.roiWeights(roi)],
   roiAlign: both.map((mask) => kernels.roiAlign({ ...roi, mask })),
+  roiRanges: [kernels.roiRanges(roi)],
   roiAlignBackward: [kernels.roiAlignBackward({ ...roi, accumulate: true })],
   maskFuse: [kernels.maskFuse(fuse)],
   maskFuseBackward: [kernels.maskFuseBackward({ ...fuse, accumulate: true })],

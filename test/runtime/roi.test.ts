@@ -68,6 +68,7 @@ for (const [batch, channels, height, width, outputSize, samplingRatio] of [
 
   test(`backward of ${label}`, async () => {
     const table = await tabulate();
+    const { ranges } = await runKernel(device, kernels.roiRanges(shape), { rois, ranges: 2 * batch });
     const dy = randomArray([2 * shape.rois * channels * bins], 3);
     for (const accumulate of [false, true]) {
       const before = (i: number) => (accumulate ? features[i] : 0);
@@ -75,6 +76,7 @@ for (const [batch, channels, height, width, outputSize, samplingRatio] of [
       const r = await runKernel(device, kernels.roiAlignBackward({ ...shape, accumulate }), {
         dy: dx,
         rois,
+        ranges,
         table,
         dfeatures: features,
       });
