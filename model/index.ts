@@ -18,4 +18,4 @@ export type { Recipe } from './recipe/recipe.ts';
 export { Solver, type SolverConfig } from './solver/solver.ts';
 export * from './train/sample.ts';
 export * from './train/train-cim.ts';
-export * from './train/train-classifier.ts';
+export { type ClassifierTraining, trainClassifier } from './train/train-classifier.ts';
