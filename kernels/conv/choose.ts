@@ -12,8 +12,10 @@ import { convWeightGradientTile, type ConvWeightTile, splitStrips } from './weig
 
 /** Unrolled products of one invocation: more compile for too long. */
 const MAX_PRODUCTS = 640;
-/** Values of x that an invocation holds. */
+/** Values of x that an invocation of a weight gradient holds. */
 const MAX_HELD = 200;
+/** Loads in the text of a portable tile, for the same reason: each takes software GPUs tens of milliseconds to compile. */
+const MAX_LOADS = 64;
 /** Lanes of a weight gradient's workgroup, one an input channel, without subgroups. */
 const PORTABLE_LANES = 32;
 /** Workgroups that keep a GPU busy, and the fewest strip rows that are worth a part of their own. */
@@ -35,7 +37,7 @@ const LANES: readonly Tile[] = [
 ];
 const TILES: readonly ConvTile[] = [
   { rows: 2, columns: 4, channels: 4 },
-  { rows: 1, columns: 1, channels: 8 },
+  { rows: 2, columns: 4, channels: 2 },
 ];
 type WeightTile = Pick<ConvWeightTile, 'inputs' | 'outputs' | 'columns'>;
 const WEIGHT_LANES: readonly WeightTile[] = [
@@ -90,9 +92,9 @@ function choosePass(s: ConvShape, backward: boolean, subgroupSize: number): Tile
     const hits = (positions: readonly (number | undefined)[]) => positions.filter((p) => p !== undefined).length;
     const products = hits(reachY) * hits(reachX) * tile.channels;
     const patch = distinct(reachY).length * distinct(reachX).length;
-    if (products > MAX_PRODUCTS || (!lanes && patch > MAX_HELD)) continue;
     const weights = s.kh * s.kw * tile.channels;
     const loads = lanes ? Math.ceil(patch / subgroupSize) + weights : patch + weights;
+    if (products > MAX_PRODUCTS || (!lanes && loads > MAX_LOADS)) continue;
     const { tiles, channels } = passLayout(s, tile, backward);
     const groups = Math.ceil(channels / (tile.channels * (lanes ? subgroupSize : 1)));
     const work = tiles * groups * (inner * (loads * LOAD + products) + tile.rows * tile.columns * tile.channels * LOAD);
