@@ -109,6 +109,19 @@ const smallHrnet: Recipe = {
   name: 'small-hrnet',
   description: 'As small, on a high-resolution network.',
   backbone: hrnet,
+  classifier: {
+    ...small.classifier,
+    // From scratch, SGD leaves a high-resolution network far behind.
+    solver: {
+      type: 'adamw',
+      betas: [0.9, 0.999],
+      weightDecay: 5e-4,
+      biasLrFactor: 1,
+      biasDecay: false,
+      clipNorm: null,
+      schedule: { ...small.classifier.solver.schedule, baseLr: 3e-3 },
+    },
+  },
 };
 
 /** Recipes that train from scratch on a user's own folder. */
