@@ -1,10 +1,17 @@
 import { type Kernel, packUniforms } from '@cim/kernels/kernel';
-import { DeviceLostError, LimitError, OutOfMemoryError, ReportedError, ShapeError, ValidationError } from './errors.ts';
+import {
+  DeviceLostError,
+  LimitError,
+  OutOfMemoryError,
+  type ReportedError,
+  ShapeError,
+  ValidationError,
+} from './errors.ts';
 import { type Block, MemoryPool, type MemoryUse, mib } from './memory.ts';
 import { PipelineCache } from './pipelines.ts';
 import type { DriverChoice, DriverName, FoundAdapter } from './platform/driver.ts';
 import { findAdapter } from './platform/platform.ts';
-import { type DType, type Shape, sizeOf, Storage, Tensor, type TypedArray } from './tensor.ts';
+import { type DType, type Shape, Storage, sizeOf, Tensor, type TypedArray } from './tensor.ts';
 import { Tracer } from './trace.ts';
 
 export interface DeviceOptions {
@@ -120,7 +127,11 @@ export class Device {
           : new ValidationError(error.message);
     });
     void gpu.lost.then(({ reason, message }) => {
-      if (!this.#closed) this.#failure ??= new DeviceLostError(`The GPU device was lost (${reason}): ${message}`, 'Resume from the last checkpoint.');
+      if (!this.#closed)
+        this.#failure ??= new DeviceLostError(
+          `The GPU device was lost (${reason}): ${message}`,
+          'Resume from the last checkpoint.',
+        );
     });
   }
 
@@ -140,7 +151,10 @@ export class Device {
     const bytes = sizeOf(shape) * 4;
     const limit = this.gpu.limits.maxStorageBufferBindingSize;
     if (bytes > limit) {
-      throw new LimitError(`A tensor [${shape}] of ${mib(bytes)} exceeds the adapter's largest binding, ${mib(limit)}.`);
+      throw new LimitError(
+        `A tensor [${shape}] of ${mib(bytes)} exceeds the adapter's maxStorageBufferBindingSize, ${mib(limit)}.`,
+        'Use smaller images or fewer at a time, or another adapter.',
+      );
     }
     return new Tensor(this, new Storage(this, this.memory.acquire(bytes)), shape, dtype);
   }
@@ -174,7 +188,13 @@ export class Device {
     if (from.size !== to.size) throw new ShapeError(`Cannot copy [${from.shape}] to [${to.shape}].`);
     if (this.#collecting || from.size === 0) return;
     this.#endPass();
-    this.#commands().copyBufferToBuffer(from.storage.block.buffer, from.offset, to.storage.block.buffer, to.offset, from.bytes);
+    this.#commands().copyBufferToBuffer(
+      from.storage.block.buffer,
+      from.offset,
+      to.storage.block.buffer,
+      to.offset,
+      from.bytes,
+    );
     this.#recorded++;
   }
 
@@ -187,7 +207,13 @@ export class Device {
     // Writes go ahead of unsubmitted commands, which may still use this memory.
     this.flush();
     const typed = toTyped(data, tensor.dtype);
-    this.gpu.queue.writeBuffer(tensor.storage.block.buffer, tensor.offset, typed.buffer as ArrayBuffer, typed.byteOffset, typed.byteLength);
+    this.gpu.queue.writeBuffer(
+      tensor.storage.block.buffer,
+      tensor.offset,
+      typed.buffer as ArrayBuffer,
+      typed.byteOffset,
+      typed.byteLength,
+    );
   }
 
   /** Waits for the work that produces the tensor and copies it out. @throws what went wrong on the device. */
@@ -195,7 +221,10 @@ export class Device {
     tensor.check();
     const Type = { f32: Float32Array, u32: Uint32Array, i32: Int32Array }[tensor.dtype];
     if (tensor.size === 0) return new Type(0);
-    const staging = this.gpu.createBuffer({ size: tensor.bytes, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+    const staging = this.gpu.createBuffer({
+      size: tensor.bytes,
+      usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+    });
     this.#endPass();
     this.#commands().copyBufferToBuffer(tensor.storage.block.buffer, tensor.offset, staging, 0, tensor.bytes);
     this.#recorded++;
@@ -228,7 +257,8 @@ export class Device {
       const tensor = tensors[name];
       tensor.check();
       key += `,${tensor.storage.block.id}`;
-      if (tensor.offset !== 0 || tensor.bytes !== tensor.storage.block.capacity) key += `:${tensor.offset}:${tensor.bytes}`;
+      if (tensor.offset !== 0 || tensor.bytes !== tensor.storage.block.capacity)
+        key += `:${tensor.offset}:${tensor.bytes}`;
     }
     let group = this.#bindGroups.get(key);
     if (!group) {
@@ -258,22 +288,34 @@ export class Device {
     if (++this.#recorded >= DISPATCHES_PER_SUBMIT) this.flush();
   }
 
-  #bind<B extends string>(kernel: Kernel<B>, tensors: Readonly<Record<B, Tensor>>, layout: GPUBindGroupLayout): GPUBindGroup {
+  #bind<B extends string>(
+    kernel: Kernel<B>,
+    tensors: Readonly<Record<B, Tensor>>,
+    layout: GPUBindGroupLayout,
+  ): GPUBindGroup {
     const entries: GPUBindGroupEntry[] = [];
     for (const name in kernel.bindings) {
       const tensor = tensors[name];
       const { element } = kernel.bindings[name];
       const expected = /i32|vec.i/.test(element) ? 'i32' : /u32|vec.u/.test(element) ? 'u32' : 'f32';
       if (tensor.dtype !== expected) {
-        throw new ShapeError(`Kernel ${kernel.name} binds ${name} as ${element}, but the tensor [${tensor.shape}] is ${tensor.dtype}.`);
+        throw new ShapeError(
+          `Kernel ${kernel.name} binds ${name} as ${element}, but the tensor [${tensor.shape}] is ${tensor.dtype}.`,
+        );
       }
       // Vector elements need whole vectors; blocks are padded to 256 bytes, so rounding up stays inside.
       const size = Math.max(16, Math.ceil(tensor.bytes / 16) * 16);
-      entries.push({ binding: entries.length, resource: { buffer: tensor.storage.block.buffer, offset: tensor.offset, size } });
+      entries.push({
+        binding: entries.length,
+        resource: { buffer: tensor.storage.block.buffer, offset: tensor.offset, size },
+      });
     }
     if (kernel.uniforms.length > 0) {
       const size = Math.ceil(kernel.uniforms.length / 4) * 16;
-      if (size > UNIFORM_STRIDE) throw new LimitError(`Kernel ${kernel.name} has ${kernel.uniforms.length} uniforms; at most ${UNIFORM_STRIDE / 4} fit.`);
+      if (size > UNIFORM_STRIDE)
+        throw new LimitError(
+          `Kernel ${kernel.name} has ${kernel.uniforms.length} uniforms; at most ${UNIFORM_STRIDE / 4} fit.`,
+        );
       entries.push({ binding: entries.length, resource: { buffer: this.#uniforms, size: UNIFORM_STRIDE } });
     }
     return this.gpu.createBindGroup({ layout, entries });
@@ -292,7 +334,8 @@ export class Device {
     if (!this.#encoder) return;
     this.#endPass();
     const traced = this.tracer?.resolve(this.#encoder);
-    if (this.#uniformCursor > 0) this.gpu.queue.writeBuffer(this.#uniforms, 0, this.#uniformBytes, 0, this.#uniformCursor);
+    if (this.#uniformCursor > 0)
+      this.gpu.queue.writeBuffer(this.#uniforms, 0, this.#uniformBytes, 0, this.#uniformCursor);
     this.gpu.queue.submit([this.#encoder.finish()]);
     traced?.();
     this.#encoder = undefined;
@@ -338,7 +381,8 @@ export class Device {
     let result: T | undefined;
     try {
       result = work();
-      if (result instanceof Promise) throw new ShapeError('A scope must be synchronous.', 'Read tensors after the scope, and return them from it.');
+      if (result instanceof Promise)
+        throw new ShapeError('A scope must be synchronous.', 'Read tensors after the scope, and return them from it.');
       return result;
     } finally {
       this.#scopes.pop();

@@ -8,6 +8,8 @@ export interface Pipeline {
   readonly signature: string;
 }
 
+const REMEDY = 'Use the portable variant of the kernel, or another adapter.';
+
 /** Compiles every kernel text once. Layouts are explicit, so kernels with the same bindings share bind groups. */
 export class PipelineCache {
   readonly #device: GPUDevice;
@@ -77,26 +79,35 @@ export class PipelineCache {
     const { features = [], invocations = 0, workgroupBytes = 0 } = kernel.requires;
     for (const feature of features) {
       if (!this.#features.has(feature)) {
-        throw new LimitError(`Kernel ${kernel.name} needs the feature ${feature}, which this device lacks.`);
+        throw new LimitError(`Kernel ${kernel.name} needs the feature ${feature}, which this device lacks.`, REMEDY);
       }
     }
     const { limits } = this.#device;
     if (invocations > limits.maxComputeInvocationsPerWorkgroup) {
       throw new LimitError(
-        `Kernel ${kernel.name} needs ${invocations} invocations per workgroup; the device has ${limits.maxComputeInvocationsPerWorkgroup}.`,
+        `Kernel ${kernel.name} needs ${invocations} invocations per workgroup; the device's maxComputeInvocationsPerWorkgroup is ${limits.maxComputeInvocationsPerWorkgroup}.`,
+        REMEDY,
       );
     }
     if (workgroupBytes > limits.maxComputeWorkgroupStorageSize) {
       throw new LimitError(
-        `Kernel ${kernel.name} needs ${workgroupBytes} bytes of workgroup memory; the device has ${limits.maxComputeWorkgroupStorageSize}.`,
+        `Kernel ${kernel.name} needs ${workgroupBytes} bytes of workgroup memory; the device's maxComputeWorkgroupStorageSize is ${limits.maxComputeWorkgroupStorageSize}.`,
+        REMEDY,
       );
     }
     const bindings = Object.values(kernel.bindings) as Binding[];
     if (bindings.length > MAX_STORAGE_BUFFERS) {
-      throw new LimitError(`Kernel ${kernel.name} binds ${bindings.length} storage buffers; the portable limit is ${MAX_STORAGE_BUFFERS}.`);
+      throw new LimitError(
+        `Kernel ${kernel.name} binds ${bindings.length} storage buffers; the portable limit is ${MAX_STORAGE_BUFFERS}.`,
+      );
     }
-    const signature = bindings.map((b) => (b.access === 'read' ? 'r' : 'w')).join('') + (kernel.uniforms.length ? 'u' : '');
-    return { module: this.#device.createShaderModule({ label: kernel.key, code: kernel.wgsl }), layout: this.#layout(signature), signature };
+    const signature =
+      bindings.map((b) => (b.access === 'read' ? 'r' : 'w')).join('') + (kernel.uniforms.length ? 'u' : '');
+    return {
+      module: this.#device.createShaderModule({ label: kernel.key, code: kernel.wgsl }),
+      layout: this.#layout(signature),
+      signature,
+    };
   }
 
   #layout(signature: string) {

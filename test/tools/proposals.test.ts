@@ -13,6 +13,8 @@ const folder = await mkdtemp(join(tmpdir(), 'proposals-'));
 test.after(() => rm(folder, { recursive: true }));
 
 const SIZE = { width: 5, height: 3 };
+const ORIGIN = { image: 'a.jpg', options: { superpixels: 40, limit: 2 } };
+const EXPECTED = { ...SIZE, ...ORIGIN };
 /** Two words a leaf set: leaf 33 makes the second one necessary. */
 const proposals: Proposals = {
   ...SIZE,
@@ -23,8 +25,11 @@ const proposals: Proposals = {
   scores: Float32Array.of(1.5, -0.25),
 };
 
-async function failure(path: string, size = SIZE): Promise<DataError> {
-  const error = await readProposals(path, size).then(() => assert.unreachable('it was read'), (reason: unknown) => reason);
+async function failure(path: string, expected = EXPECTED): Promise<DataError> {
+  const error = await readProposals(path, expected).then(
+    () => assert.unreachable('it was read'),
+    (reason: unknown) => reason,
+  );
   assert.instance(error, DataError);
   assert.ok((error as DataError).message.includes(path));
   assert.match((error as DataError).remedy, 'cim proposals');
@@ -33,30 +38,35 @@ async function failure(path: string, size = SIZE): Promise<DataError> {
 
 test('what is written is read', async () => {
   const path = join(folder, 'a.safetensors');
-  await writeProposals(path, proposals);
-  assert.equal(await readProposals(path, SIZE), proposals);
+  await writeProposals(path, proposals, ORIGIN);
+  assert.equal(await readProposals(path, EXPECTED), proposals);
   const none = { ...proposals, count: 0, members: new Uint32Array(0), scores: new Float32Array(0) };
-  await writeProposals(path, none);
-  assert.equal(await readProposals(path, SIZE), none);
+  await writeProposals(path, none, ORIGIN);
+  assert.equal(await readProposals(path, EXPECTED), none);
 });
 
-test('a file of another image size is refused', async () => {
-  const path = join(folder, 'size.safetensors');
-  await writeProposals(path, proposals);
-  assert.match((await failure(path, { width: 3, height: 5 })).message, '5×3');
+test('a file made of another image, size or with other options is refused', async () => {
+  const path = join(folder, 'stale.safetensors');
+  await writeProposals(path, proposals, ORIGIN);
+  assert.match((await failure(path, { ...EXPECTED, width: 3 })).message, /its width is 5, now it is 3/);
+  assert.match((await failure(path, { ...EXPECTED, image: 'b.jpg' })).message, /its image is a\.jpg, now it is b\.jpg/);
+  const options = { ...ORIGIN.options, superpixels: 60 };
+  assert.match((await failure(path, { ...EXPECTED, options })).message, /options.*"superpixels":40.*"superpixels":60/);
 });
 
 test('a missing, truncated or foreign file is refused', async () => {
   await failure(join(folder, 'missing.safetensors'));
   const path = join(folder, 'damaged.safetensors');
-  await writeProposals(path, proposals);
+  await writeProposals(path, proposals, ORIGIN);
   await truncate(path, (await readFile(path)).length - 3);
   await failure(path);
   await writeFile(path, 'not a file of ours');
   await failure(path);
   await writeSafetensors(path, { format: 'cim-proposals', version: '0', width: '5', height: '3' }, []);
   assert.match((await failure(path)).message, 'version 0');
-  await writeSafetensors(path, { format: 'cim-proposals', version: '1', width: '5', height: '3' }, []);
+  const options = JSON.stringify(ORIGIN.options);
+  const metadata = { format: 'cim-proposals', version: '2', width: '5', height: '3', image: 'a.jpg', options };
+  await writeSafetensors(path, metadata, []);
   assert.match((await failure(path)).message, 'run_leaves');
 });
 

@@ -72,6 +72,6 @@ export function parseCsv(text: string, file: string, classes?: readonly DatasetC
 function unknownClass(file: string, line: number, name: string, known: readonly DatasetClass[]): never {
   throw new DataError(
     `${file}, line ${line}: the class "${name}" is not one of ${known.map((c) => c.name).join(', ')}.`,
-    'Correct the name, or list the class in the training split too.',
+    'Correct the name, or list the class in the other split too.',
   );
 }

@@ -12,7 +12,7 @@ export interface DatasetSpec {
   readonly path: string;
   /** Which part of a folder: "train", "val", or the original's "trainaug". */
   readonly split: string;
-  /** The training split's classes: a part opened for evaluation must have the same. */
+  /** The classes of the part opened before: this one must have the same. */
   readonly classes?: readonly DatasetClass[];
 }
 
@@ -31,6 +31,22 @@ export async function openDataset({ path, split, classes }: DatasetSpec): Promis
   if (classes) checkClasses(list.classes, classes, file);
   const name = basename(file, extname(file));
   return { name, root: datasetRoot(file), classes: list.classes, images: locateImages(list, file, split) };
+}
+
+/**
+ * Opens the splits "train" and "val" of a folder, with the same classes. A label list says no more than the classes' names:
+ * their ids and order come from the other split, if that is a COCO file.
+ *
+ * @throws DataError
+ */
+export async function openSplits(path: string): Promise<{ train: Dataset; val: Dataset }> {
+  const isList = (split: string): boolean => extname(annotationFile(path, split)).toLowerCase() === '.csv';
+  if (isList('train') && !isList('val')) {
+    const val = await openDataset({ path, split: 'val' });
+    return { train: await openDataset({ path, split: 'train', classes: val.classes }), val };
+  }
+  const train = await openDataset({ path, split: 'train' });
+  return { train, val: await openDataset({ path, split: 'val', classes: train.classes }) };
 }
 
 function annotationFile(path: string, split: string): string {

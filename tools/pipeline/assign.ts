@@ -1,13 +1,13 @@
 /** Stage 2: which proposals belong to which instance, from the peaks of the classifier's response maps (AGPL). */
 import { existsSync } from 'node:fs';
-import { functional as F, Tape } from '@cim/runtime';
 import { assignClusters } from '@cim/model/assign/index';
 import type { Classifier } from '@cim/model/classify/classifier';
 import { findPeaks, type Peak, peaksInImage } from '@cim/model/peaks/index';
 import type { HostImage } from '@cim/model/train/sample';
+import { functional as F, Tape } from '@cim/runtime';
 import { CheckpointError } from '../errors.ts';
-import type { DecodeSize } from '../images/decode.ts';
 import { readSafetensors, type SafeTensor, writeSafetensors } from '../formats/safetensors.ts';
+import type { DecodeSize } from '../images/decode.ts';
 import { inputOf, loadClassifier } from './classify.ts';
 import { forEach, type RunContext } from './context.ts';
 import type { ProposalFiles } from './propose.ts';
@@ -17,7 +17,12 @@ import { insideSize, WorkingImages } from './working-images.ts';
 const FORMAT = 'cim-clusters-1';
 
 /** Peaks of the image's classes, in pixels of the canvas. */
-async function imagePeaks({ device, recipe }: RunContext, classifier: Classifier, image: HostImage, labels: readonly number[]): Promise<Peak[]> {
+async function imagePeaks(
+  { device, recipe }: RunContext,
+  classifier: Classifier,
+  image: HostImage,
+  labels: readonly number[],
+): Promise<Peak[]> {
   const { maps, peakMap } = device.scope(() => {
     const tape = new Tape(device, { recording: false });
     const responses = classifier.responses({ tape, batchStatistics: false }, inputOf(device, image));
@@ -65,7 +70,10 @@ export async function assignStage(context: RunContext, canvas: DecodeSize, propo
 export async function readClusters(path: string): Promise<Map<number, Float32Array>> {
   const { metadata, tensors } = await readSafetensors(path);
   if (metadata.format !== FORMAT) {
-    throw new CheckpointError(`${path} does not hold cluster labels (format ${JSON.stringify(metadata.format)}).`, 'Run `cim assign` again.');
+    throw new CheckpointError(
+      `${path} does not hold cluster labels (format ${JSON.stringify(metadata.format)}).`,
+      'Run `cim assign` again.',
+    );
   }
   return new Map([...tensors].map(([id, { data }]) => [Number(id), data as Float32Array]));
 }

@@ -1,8 +1,9 @@
 /** Training states as safetensors: model weights under their PyTorch names, solver state under `solver.`, the rest in the metadata. */
-import type { Generator, GeneratorState, Shape, Tensor } from '@cim/runtime';
+
 import type { ParameterStore } from '@cim/model/nn/parameters';
 import type { Recipe } from '@cim/model/recipe/recipe';
 import type { Solver } from '@cim/model/solver/solver';
+import type { Generator, GeneratorState, Shape, Tensor } from '@cim/runtime';
 import type { DatasetClass } from '../datasets/dataset.ts';
 import { CheckpointError } from '../errors.ts';
 import { readSafetensors, type SafeTensor, writeSafetensors } from '../formats/safetensors.ts';
@@ -44,10 +45,12 @@ export async function saveCheckpoint(
     ...[...solver.state].map(([name, tensor]) => [SOLVER_PREFIX + name, tensor] as [string, Tensor]),
   ];
   const tensors = await Promise.all(
-    named.map(async ([name, tensor]): Promise<[string, SafeTensor]> => [
-      name,
-      { dtype: 'F32', shape: tensor.shape, data: (await tensor.read()) as Float32Array<ArrayBuffer> },
-    ]),
+    named.map(
+      async ([name, tensor]): Promise<[string, SafeTensor]> => [
+        name,
+        { dtype: 'F32', shape: tensor.shape, data: (await tensor.read()) as Float32Array<ArrayBuffer> },
+      ],
+    ),
   );
   const metadata = {
     format: FORMAT,
@@ -72,12 +75,16 @@ export async function readCheckpoint(path: string, kind: CheckpointKind): Promis
     );
   }
   if (metadata.kind !== kind) {
-    throw new CheckpointError(`${path} holds a ${metadata.kind} model; a ${kind} model is needed.`, 'Give the other checkpoint of the run.');
+    throw new CheckpointError(
+      `${path} holds a ${metadata.kind} model; a ${kind} model is needed.`,
+      'Give the other checkpoint of the run.',
+    );
   }
   const model = new Map<string, { shape: Shape; data: Float32Array }>();
   const solver = new Map<string, { shape: Shape; data: Float32Array }>();
   for (const [name, tensor] of tensors) {
-    if (tensor.dtype !== 'F32') throw new CheckpointError(`Tensor "${name}" of ${path} is ${tensor.dtype}; F32 is needed.`);
+    if (tensor.dtype !== 'F32')
+      throw new CheckpointError(`Tensor "${name}" of ${path} is ${tensor.dtype}; F32 is needed.`);
     if (name.startsWith(SOLVER_PREFIX)) solver.set(name.slice(SOLVER_PREFIX.length), tensor);
     else model.set(name, tensor);
   }
@@ -94,7 +101,9 @@ export async function readCheckpoint(path: string, kind: CheckpointKind): Promis
       solver,
     };
   } catch (cause) {
-    throw new CheckpointError(`The metadata of ${path} is damaged.`, 'Use an older checkpoint or train again.', { cause });
+    throw new CheckpointError(`The metadata of ${path} is damaged.`, 'Use an older checkpoint or train again.', {
+      cause,
+    });
   }
 }
 
@@ -103,6 +112,30 @@ export function loadWeights({ path, model }: Checkpoint, parameters: ParameterSt
   try {
     parameters.load(model);
   } catch (cause) {
-    throw new CheckpointError(`${path} does not fit the model. ${(cause as Error).message}`, 'Use the recipe the checkpoint was trained with.', { cause });
+    throw new CheckpointError(
+      `${path} does not fit the model. ${(cause as Error).message}`,
+      'Use the recipe the checkpoint was trained with.',
+      { cause },
+    );
   }
+}
+
+/** Refuses a model that was trained for other classes. @throws CheckpointError */
+export function checkClasses({ path, classes }: Checkpoint, expected: readonly DatasetClass[], remedy: string): void {
+  if (JSON.stringify(classes) === JSON.stringify(expected)) return;
+  const names = (list: readonly DatasetClass[]): string => list.map(({ id, name }) => `${name} (${id})`).join(', ');
+  throw new CheckpointError(
+    `${path} was trained for other classes: ${names(classes)}, not ${names(expected)}.`,
+    remedy,
+  );
+}
+
+/** Puts the weights of a finished training into a model for the same classes. @throws CheckpointError */
+export function loadTrained(
+  checkpoint: Checkpoint,
+  { classes }: { readonly classes: readonly DatasetClass[] },
+  parameters: ParameterStore,
+): void {
+  checkClasses(checkpoint, classes, 'Give the data set of the run, or one with the same classes.');
+  loadWeights(checkpoint, parameters);
 }

@@ -1,13 +1,14 @@
 /** Stage 1: a classifier from scratch, on image labels. */
-import { type Device, functional as F, Generator, Tape, type Tensor } from '@cim/runtime';
+
 import { Classifier } from '@cim/model/classify/classifier';
 import { classificationMap } from '@cim/model/evaluate/classification';
 import { Solver } from '@cim/model/solver/solver';
 import { type HostImage, IMAGE_MEAN, IMAGE_STD } from '@cim/model/train/sample';
 import { trainClassifier } from '@cim/model/train/train-classifier';
+import { type Device, functional as F, Generator, Tape, type Tensor } from '@cim/runtime';
 import type { DatasetImage, LabelledImage } from '../datasets/dataset.ts';
 import type { DecodeSize } from '../images/decode.ts';
-import { loadWeights, readCheckpoint, saveCheckpoint } from './checkpoint.ts';
+import { loadTrained, readCheckpoint, saveCheckpoint } from './checkpoint.ts';
 import { forEach, type RunContext } from './context.ts';
 import { resumeTraining } from './resume.ts';
 import type { CurvePoint } from './summary.ts';
@@ -48,7 +49,14 @@ export async function trainClassifierStage(context: RunContext, canvas: DecodeSi
   const generator = new Generator(recipe.seed);
   const classifier = createClassifier(context, generator);
   const solver = new Solver(device, classifier.parameters, solverConfig);
-  const start = await resumeTraining(folder.classifier, 'classifier', context, classifier.parameters, solver, generator);
+  const start = await resumeTraining(
+    folder.classifier,
+    'classifier',
+    context,
+    classifier.parameters,
+    solver,
+    generator,
+  );
   const images = new WorkingImages(context, canvas);
   const source = {
     count: train.images.length,
@@ -75,7 +83,7 @@ export async function trainClassifierStage(context: RunContext, canvas: DecodeSi
     });
   } finally {
     bar.stop();
-    await log.close();
+    log.close();
     solver.dispose();
     classifier.parameters.dispose();
   }
@@ -92,16 +100,27 @@ const createClassifier = ({ device, recipe, classes }: RunContext, generator: Ge
 /** The trained classifier of a run. */
 export async function loadClassifier(context: RunContext): Promise<Classifier> {
   const classifier = createClassifier(context, new Generator(0));
-  loadWeights(await readCheckpoint(context.folder.classifier, 'classifier'), classifier.parameters);
+  loadTrained(await readCheckpoint(context.folder.classifier, 'classifier'), context, classifier.parameters);
   return classifier;
 }
 
 /** An image as inference takes it, [1, 3, H, W]. */
 export const inputOf = (device: Device, { rgb, width, height }: HostImage): Tensor =>
-  F.prepareImage(device, rgb, { width, height, targetSize: Math.max(width, height), flip: false, mean: IMAGE_MEAN, std: IMAGE_STD });
+  F.prepareImage(device, rgb, {
+    width,
+    height,
+    targetSize: Math.max(width, height),
+    flip: false,
+    mean: IMAGE_MEAN,
+    std: IMAGE_STD,
+  });
 
 /** Mean AP of image classification, in percent. */
-export async function evaluateClassifier(context: RunContext, canvas: DecodeSize, images: readonly DatasetImage[]): Promise<number> {
+export async function evaluateClassifier(
+  context: RunContext,
+  canvas: DecodeSize,
+  images: readonly DatasetImage[],
+): Promise<number> {
   const { device, classes } = context;
   const classifier = await loadClassifier(context);
   const working = new WorkingImages(context, canvas);
@@ -110,7 +129,9 @@ export async function evaluateClassifier(context: RunContext, canvas: DecodeSize
   await forEach(context, 'Classify', images, async (entry) => {
     const image = await working.load(entry);
     if (!image) return;
-    const result = device.scope(() => classifier.scores(new Tape(device, { recording: false }), inputOf(device, image)));
+    const result = device.scope(() =>
+      classifier.scores(new Tape(device, { recording: false }), inputOf(device, image)),
+    );
     scores.push(...(await result.read()));
     labels.push(...labelVector(entry, classes.length));
     result.dispose();

@@ -1,5 +1,5 @@
-import type { Device } from '@cim/runtime';
 import type { Recipe } from '@cim/model/recipe/recipe';
+import type { Device } from '@cim/runtime';
 import type { Progress } from '../cli/progress.ts';
 import type { Dataset, DatasetClass, LabelledDataset } from '../datasets/dataset.ts';
 import type { RunFolder } from './run-folder.ts';

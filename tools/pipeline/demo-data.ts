@@ -5,7 +5,11 @@ import { writeFileAtomic } from '../formats/atomic.ts';
 import type { Reporter } from './context.ts';
 
 /** Draws the demo data set unless it is there whole. Returns its folder and the seconds it took. */
-export async function demoData(folder: string, seed: number, report: Reporter): Promise<{ folder: string; seconds: number }> {
+export async function demoData(
+  folder: string,
+  seed: number,
+  report: Reporter,
+): Promise<{ folder: string; seconds: number }> {
   const path = resolve(folder);
   // Written last: without it a data set may be half drawn.
   const stamp = join(path, `seed-${seed}.complete`);

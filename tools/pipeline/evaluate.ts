@@ -1,13 +1,19 @@
 /** Scores of a run's results on the validation split. */
+
+import { bestProposalUpperBound } from '@cim/model/detect/upper-bound';
 import { evaluateCoco } from '@cim/model/evaluate/coco';
 import type { CocoJson, CocoResult } from '@cim/model/evaluate/coco-json';
 import type { Rle } from '@cim/model/evaluate/rle';
-import { bestProposalUpperBound } from '@cim/model/detect/upper-bound';
 import { vocReport } from '@cim/model/evaluate/voc-report';
 import type { RunSummary, StrategyScores } from './summary.ts';
 
 /** Mask AP of results, in percent. */
-export function scoreResults(truth: CocoJson, results: readonly CocoResult[], strategy: string, seed: number): StrategyScores {
+export function scoreResults(
+  truth: CocoJson,
+  results: readonly CocoResult[],
+  strategy: string,
+  seed: number,
+): StrategyScores {
   const { meanAp, byCategory } = vocReport(truth, results);
   const [mAP25, mAP50, mAP70, mAP75] = meanAp.map((ap) => 100 * ap);
   const [ap] = evaluateCoco(truth, results, { type: 'segm' }).stats;

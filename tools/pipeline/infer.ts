@@ -1,7 +1,8 @@
 /** Scores proposals with the trained network and selects detections. */
+
+import { type Detection, selectDetections, toCocoResults } from '@cim/model/detect/select-detections';
 import type { CocoResult } from '@cim/model/evaluate/coco-json';
 import { encodeRle, type Rle } from '@cim/model/evaluate/rle';
-import { type Detection, selectDetections, toCocoResults } from '@cim/model/detect/select-detections';
 import { scoreProposals } from '@cim/model/infer/score-proposals';
 import { proposalBoxes, proposalMask } from '@cim/model/proposals/masks';
 import type { Proposals } from '@cim/model/proposals/proposals';
@@ -23,7 +24,12 @@ export interface ImageDetections {
 }
 
 /** Detections of every image that can be read and has proposals. */
-export async function inferImages(context: RunContext, label: string, entries: readonly LabelledImage[], proposals: ProposalFiles): Promise<ImageDetections[]> {
+export async function inferImages(
+  context: RunContext,
+  label: string,
+  entries: readonly LabelledImage[],
+  proposals: ProposalFiles,
+): Promise<ImageDetections[]> {
   const { device, recipe } = context;
   const { scales, flip, nmsThreshold, detectionsPerImage } = recipe.test;
   const images = new WorkingImages(context, insideSize(recipe.workingSize));
@@ -32,7 +38,7 @@ export async function inferImages(context: RunContext, label: string, entries: r
   await forEach(context, label, entries, async (entry) => {
     const image = await images.load(entry);
     const regions = image && (await proposals.load(entry, image));
-    if (!regions || regions.count === 0) return;
+    if (!regions) return;
     const size = Math.max(image.width, image.height);
     const passes = scales.flatMap((scale) =>
       (flip ? [false, true] : [false]).map((flipped) => ({ size: Math.round(scale * size), flip: flipped })),
@@ -61,7 +67,8 @@ export function fileMasks(proposals: Proposals, { original }: Pick<WorkingImage,
     const scaled = new Uint8Array(original.width * original.height);
     for (let y = 0, i = 0; y < original.height; y++) {
       const row = Math.floor(((y + 0.5) * height) / original.height) * width;
-      for (let x = 0; x < original.width; x++, i++) scaled[i] = mask[row + Math.floor(((x + 0.5) * width) / original.width)];
+      for (let x = 0; x < original.width; x++, i++)
+        scaled[i] = mask[row + Math.floor(((x + 0.5) * width) / original.width)];
     }
     return encodeRle(scaled, original.height, original.width);
   });

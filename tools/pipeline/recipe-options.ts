@@ -1,10 +1,11 @@
 import { readFile } from 'node:fs/promises';
-import { closest } from 'fastest-levenshtein';
-import { parse } from 'yaml';
-import type { AdapterDescription } from '@cim/runtime';
 import { type PresetName, presets } from '@cim/model/recipe/presets';
 import type { Recipe } from '@cim/model/recipe/recipe';
+import type { AdapterDescription } from '@cim/runtime';
+import { closest } from 'fastest-levenshtein';
+import { parse } from 'yaml';
 import { ConfigError, reasonOf } from '../errors.ts';
+import { recipeSchema } from './recipe-schema.ts';
 
 export interface RecipeOptions {
   /** A preset's name, or a JSON or YAML file that holds (parts of) a recipe over the preset `small`. */
@@ -19,15 +20,17 @@ export const defaultPreset = ({ driver }: Pick<AdapterDescription, 'driver'>): P
 
 export const isPreset = (name: string): name is PresetName => Object.hasOwn(presets, name);
 
-/** The recipe that a command line asks for. @throws ConfigError for a key that does not exist or a value of another type. */
+/** The recipe that a command line asks for. @throws ConfigError for a setting that does not exist or cannot have its value. */
 export async function chooseRecipe({ preset, set }: RecipeOptions): Promise<Recipe> {
   let recipe: Recipe = structuredClone(isPreset(preset) ? presets[preset] : presets.small);
-  if (!isPreset(preset)) recipe = merge(recipe, await readRecipeFile(preset), preset, '') as Recipe;
+  if (!isPreset(preset)) recipe = change(recipe, await readRecipeFile(preset), preset);
   for (const assignment of set) {
     const [, path, text] = /^([^=]+)=(.*)$/s.exec(assignment) ?? [];
-    if (path === undefined) throw new ConfigError(`"${assignment}" is not an assignment.`, 'Write --set key.path=value.');
-    const nested = path.split('.').reduceRight<unknown>((value, key) => ({ [key]: value }), parse(text));
-    recipe = merge(recipe, nested, `--set ${assignment}`, '') as Recipe;
+    if (path === undefined)
+      throw new ConfigError(`"${assignment}" is not an assignment.`, 'Write --set key.path=value.');
+    const source = `--set ${assignment}`;
+    const nested = path.split('.').reduceRight<unknown>((value, key) => ({ [key]: value }), readYaml(text, source));
+    recipe = change(recipe, nested, source);
   }
   return recipe;
 }
@@ -41,33 +44,50 @@ async function readRecipeFile(path: string): Promise<unknown> {
       { cause },
     );
   });
+  return readYaml(text, path);
+}
+
+function readYaml(text: string, source: string): unknown {
   try {
     return parse(text);
   } catch (cause) {
-    throw new ConfigError(`${path} is neither JSON nor YAML: ${reasonOf(cause)}.`, 'Correct the file.', { cause });
+    throw new ConfigError(`${source} is neither JSON nor YAML: ${reasonOf(cause)}.`, 'Correct it.', { cause });
   }
 }
 
+/** `recipe` with the settings of `source`, checked. */
+function change(recipe: Recipe, settings: unknown, source: string): Recipe {
+  const merged = merge(recipe, settings, source, '');
+  const { error } = recipeSchema.safeParse(merged);
+  if (!error) return merged as Recipe; // not the parsed copy: runs compare recipes as text
+  const [{ path, message }] = error.issues;
+  const at = (value: unknown): unknown =>
+    path.reduce((inner, key) => (inner as Record<PropertyKey, unknown>)?.[key], value);
+  const place = path.length > 0 ? `"${path.join('.')}" is` : 'the recipe is';
+  throw new ConfigError(
+    `${source}: ${place} ${quote(at(merged))}. ${message}.`,
+    path.length > 0 ? `It is ${quote(at(recipe))} unless changed.` : 'Write settings, as training: {steps: 300}.',
+  );
+}
+
+const quote = (value: unknown): string =>
+  typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? 'not given');
+
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
-const kindOf = (value: unknown): string => (Array.isArray(value) ? 'list' : value === null ? 'null' : typeof value);
 
 /** `base` with the values of `change`, whose every key must exist. Members that choose a variant (`type`) are replaced whole. */
 function merge(base: unknown, change: unknown, source: string, path: string): unknown {
-  if (!isRecord(base) || !isRecord(change) || (change.type !== undefined && change.type !== base.type)) {
-    // A limit may be switched off by null, or on by a number.
-    if (kindOf(base) === kindOf(change) || base === null || change === null) return change;
-    throw new ConfigError(
-      `${source}: "${path}" must be a ${kindOf(base)}, got ${JSON.stringify(change)}.`,
-      `Its value in the recipe is ${JSON.stringify(base)}.`,
-    );
-  }
+  if (!isRecord(base) || !isRecord(change) || (change.type !== undefined && change.type !== base.type)) return change;
   const merged: Record<string, unknown> = { ...base };
   for (const [key, value] of Object.entries(change)) {
     const full = path ? `${path}.${key}` : key;
     if (!Object.hasOwn(base, key)) {
       const known = Object.keys(base);
-      throw new ConfigError(`${source}: there is no setting "${full}".`, `Did you mean "${path ? `${path}.` : ''}${closest(key, known)}"? Here are ${known.join(', ')}.`);
+      throw new ConfigError(
+        `${source}: there is no setting "${full}".`,
+        `Did you mean "${path ? `${path}.` : ''}${closest(key, known)}"? Here are ${known.join(', ')}.`,
+      );
     }
     merged[key] = merge(base[key], value, source, full);
   }

@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
-import type { Generator } from '@cim/runtime';
 import type { ParameterStore } from '@cim/model/nn/parameters';
 import type { Solver } from '@cim/model/solver/solver';
+import type { Generator } from '@cim/runtime';
 import { CheckpointError } from '../errors.ts';
-import { type CheckpointKind, loadWeights, readCheckpoint } from './checkpoint.ts';
+import { type CheckpointKind, checkClasses, loadWeights, readCheckpoint } from './checkpoint.ts';
 import type { RunContext } from './context.ts';
 
 /**
@@ -25,10 +25,7 @@ export async function resumeTraining(
   if (JSON.stringify(checkpoint.recipe) !== JSON.stringify(recipe)) {
     throw new CheckpointError(`${path} was trained with another recipe (${checkpoint.recipe.name}).`, remedy);
   }
-  if (JSON.stringify(checkpoint.classes) !== JSON.stringify(classes)) {
-    const names = checkpoint.classes.map(({ name }) => name).join(', ');
-    throw new CheckpointError(`${path} was trained for other classes: ${names}.`, remedy);
-  }
+  checkClasses(checkpoint, classes, remedy);
   loadWeights(checkpoint, parameters);
   solver.restore(checkpoint.solver, checkpoint.lr);
   generator.state = checkpoint.generator;

@@ -19,7 +19,9 @@ export class RunFolder {
     try {
       mkdirSync(this.root, { recursive: true });
     } catch (cause) {
-      throw new OutputError(`Cannot write to ${this.root}: ${reasonOf(cause)}.`, 'Choose another folder with --out.', { cause });
+      throw new OutputError(`Cannot write to ${this.root}: ${reasonOf(cause)}.`, 'Choose another folder with --out.', {
+        cause,
+      });
     }
   }
 

@@ -1,13 +1,13 @@
 /** The stages in their order. What a stage has written is not made again. */
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import type { Device } from '@cim/runtime';
 import type { CocoJson, CocoResult } from '@cim/model/evaluate/coco-json';
 import { pseudoLabels } from '@cim/model/label/pseudo-labels';
 import type { Recipe } from '@cim/model/recipe/recipe';
+import type { Device } from '@cim/runtime';
 import { type LabelledImage, labelsOnly } from '../datasets/dataset.ts';
 import { groundTruth } from '../datasets/ground-truth.ts';
-import { openDataset } from '../datasets/open.ts';
+import { openSplits } from '../datasets/open.ts';
 import { drawDetections } from '../draw/draw-dataset.ts';
 import { ConfigError } from '../errors.ts';
 import { writeFileAtomic } from '../formats/atomic.ts';
@@ -21,6 +21,7 @@ import { ProposalFiles, proposeStage } from './propose.ts';
 import { RunFolder } from './run-folder.ts';
 import type { CurvePoint, RunSummary } from './summary.ts';
 import { trainCimStage } from './train.ts';
+import { requireReadable } from './working-images.ts';
 
 export interface RunOptions {
   /** The data set's folder. */
@@ -40,13 +41,17 @@ export interface Run extends RunContext {
 
 /** @throws DataError for a data set that cannot be used, ConfigError when the folder holds a run of another recipe. */
 export async function openRun(device: Device, { data, out, recipe, strict, report }: RunOptions): Promise<Run> {
-  const train = labelsOnly(await openDataset({ path: data, split: 'train' }));
+  const splits = await openSplits(data);
+  const train = labelsOnly(splits.train);
+  const { val } = splits;
   const { classes } = train;
-  const val = await openDataset({ path: data, split: 'val', classes });
   const folder = new RunFolder(out);
   const text = JSON.stringify(recipe, null, 2);
   if (existsSync(folder.recipe) && (await readFile(folder.recipe, 'utf8')) !== text) {
-    throw new ConfigError(`${folder.root} holds a run of another recipe.`, 'Choose another --out folder, or delete it to start anew.');
+    throw new ConfigError(
+      `${folder.root} holds a run of another recipe.`,
+      'Choose another --out folder, or delete it to start anew.',
+    );
   }
   await writeFileAtomic(folder.recipe, text);
   if (train.unlabelled > 0) report.info(`${train.unlabelled} training images have no label and are left out.`);
@@ -56,7 +61,7 @@ export async function openRun(device: Device, { data, out, recipe, strict, repor
     skipped.push(message);
     report.warn(message);
   };
-  const proposals = new ProposalFiles(folder.proposals);
+  const proposals = new ProposalFiles(folder.proposals, recipe.proposals, { warn });
   return { device, folder, recipe, classes, train, val, strict, report: { ...report, warn }, proposals, skipped };
 }
 
@@ -64,7 +69,10 @@ export async function openRun(device: Device, { data, out, recipe, strict, repor
 export function refuseBegun(out: string): void {
   const folder = new RunFolder(out);
   if (existsSync(folder.classifier) || existsSync(folder.cim)) {
-    throw new ConfigError(`A training was begun in ${folder.root}.`, 'Add --resume to go on, or choose another --out folder.');
+    throw new ConfigError(
+      `A training was begun in ${folder.root}.`,
+      'Add --resume to go on, or choose another --out folder.',
+    );
   }
 }
 
@@ -82,8 +90,9 @@ interface Prepared {
 export type Timer = <T>(stage: string, work: () => Promise<T>) => Promise<T>;
 const untimed: Timer = (_, work) => work();
 
-/** Everything that training needs: classifier, proposals of `images`, labels of the training images. */
+/** Everything that training needs: classifier, proposals of `images`, labels of the training images. @throws ImageError when no image of a split can be read. */
 export async function prepare(run: Run, images: readonly LabelledImage[], timed: Timer = untimed): Promise<Prepared> {
+  for (const split of [run.train, run.val]) await requireReadable(run, split);
   const canvas = await canvasSize(run);
   const curve = await timed('classifier', () => trainClassifierStage(run, canvas));
   const classifierMAP = await timed('classifier test', () => evaluateClassifier(run, canvas, run.val.images));
@@ -103,7 +112,8 @@ export async function prepareAndTrain(
 
 /** COCO results of a split. @throws ConfigError for a split that does not exist. */
 export async function inferSplit(run: Run, split: string): Promise<CocoResult[]> {
-  if (split !== 'train' && split !== 'val') throw new ConfigError(`There is no split "${split}".`, 'Give train or val.');
+  if (split !== 'train' && split !== 'val')
+    throw new ConfigError(`There is no split "${split}".`, 'Give train or val.');
   const { images } = run[split];
   await proposalStage(run, images);
   return cocoResults(run, await inferImages(run, 'Detect', images, run.proposals), 'refinement');
@@ -113,10 +123,17 @@ export async function inferSplit(run: Run, split: string): Promise<CocoResult[]>
 const OVERLAYS = 12;
 const OVERLAY_SCORE = 0.3;
 
-/** All stages. @param seconds of what was done before, for the summary. */
+/** All stages; nothing when the folder holds the summary. @param before seconds of what was done before, for the summary. */
 export async function runAll(run: Run, before: Readonly<Record<string, number>> = {}): Promise<RunSummary> {
   const { device, recipe, folder, train, val, classes, skipped } = run;
   const truth = groundTruth(val); // first: it refuses what cannot be evaluated
+  const data = {
+    folder: train.root,
+    classes: classes.map(({ name }) => name),
+    train: train.images.length,
+    val: val.images.length,
+  };
+  if (existsSync(folder.summary)) return finished(run, data);
   const seconds: Record<string, number> = { ...before };
   const timed: Timer = async (stage, work) => {
     const begin = performance.now();
@@ -143,13 +160,22 @@ export async function runAll(run: Run, before: Readonly<Record<string, number>> 
     const found = await inferImages(run, 'Pseudo labels', train.images, run.proposals);
     await writeFileAtomic(folder.pseudoLabels, JSON.stringify(trainingLabels(run, found)));
   });
+  const readable = new Set(detected.map(({ entry }) => entry.id));
+  const dataset = { ...val, images: val.images.filter(({ id }) => readable.has(id)) };
   const pictures = await timed('pictures', () =>
-    drawDetections({ dataset: val, results, groundTruth: truth, folder: folder.overlays, limit: OVERLAYS, minScore: OVERLAY_SCORE }),
+    drawDetections({
+      dataset,
+      results,
+      groundTruth: truth,
+      folder: folder.overlays,
+      limit: OVERLAYS,
+      minScore: OVERLAY_SCORE,
+    }),
   );
 
   const summary: RunSummary = {
     recipe: recipe.name,
-    data: { folder: train.root, classes: classes.map(({ name }) => name), train: train.images.length, val: val.images.length },
+    data,
     strategies,
     classifier: { mAP: prepared.classifierMAP },
     proposals: { ...quality, secondsPerImage: prepared.secondsPerImage },
@@ -158,12 +184,25 @@ export async function runAll(run: Run, before: Readonly<Record<string, number>> 
     peakBytes: device.memoryUse.peak,
     skipped,
   };
-  await writeFileAtomic(folder.summary, JSON.stringify(summary, null, 2));
   const curves = [
     { title: 'Classifier', points: prepared.curve },
     { title: 'Training', points: prepared.trainingCurve },
   ];
   await writeFileAtomic(folder.report, reportHtml({ summary, curves, pictures }));
+  await writeFileAtomic(folder.summary, JSON.stringify(summary, null, 2)); // last: it says that all is done
+  return summary;
+}
+
+/** The summary of a run that is done. @throws ConfigError when it was on other data. */
+async function finished({ folder, report }: Run, data: RunSummary['data']): Promise<RunSummary> {
+  const summary = JSON.parse(await readFile(folder.summary, 'utf8')) as RunSummary;
+  if (JSON.stringify(summary.data) !== JSON.stringify(data)) {
+    throw new ConfigError(
+      `${folder.root} holds a run on other data: ${JSON.stringify(summary.data)}, not ${JSON.stringify(data)}.`,
+      'Choose another --out folder, or delete it to start anew.',
+    );
+  }
+  report.info(`All stages are done: ${folder.root} is left as it is.`);
   return summary;
 }
 

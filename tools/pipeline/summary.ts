@@ -1,5 +1,5 @@
-import type { AdapterDescription } from '@cim/runtime';
 import type { VocReport } from '@cim/model/evaluate/voc-report';
+import type { AdapterDescription } from '@cim/runtime';
 
 /** Mask AP in percent. */
 export interface Scores {

@@ -1,12 +1,13 @@
 /** Stage 3: the network, on image labels and the clusters of stage 2. */
-import { Generator } from '@cim/runtime';
+
 import { Cim } from '@cim/model/cim';
 import { Solver } from '@cim/model/solver/solver';
 import type { HostImage, HostProposals, HostSample } from '@cim/model/train/sample';
 import { trainCim } from '@cim/model/train/train-cim';
+import { Generator } from '@cim/runtime';
 import type { LabelledImage } from '../datasets/dataset.ts';
 import { readClusters } from './assign.ts';
-import { loadWeights, readCheckpoint, saveCheckpoint } from './checkpoint.ts';
+import { loadTrained, readCheckpoint, saveCheckpoint } from './checkpoint.ts';
 import { labelVector } from './classify.ts';
 import type { RunContext } from './context.ts';
 import type { ProposalFiles } from './propose.ts';
@@ -50,30 +51,25 @@ export async function trainCimStage(context: RunContext, proposals: ProposalFile
     });
   } finally {
     bar.stop();
-    await log.close();
+    log.close();
     solver.dispose();
     cim.parameters.dispose();
   }
   return log.points;
 }
 
-/** Samples of the training split. An image without proposals is reported once and skipped. */
+/** Samples of the training split. An image without proposals or labels is reported and skipped. */
 async function sampleSource(context: RunContext, proposals: ProposalFiles) {
   const { train, classes, folder, recipe, report } = context;
   const images = new WorkingImages(context, insideSize(recipe.workingSize));
   const clusters = await readClusters(folder.labels);
   const prepared = new Map<number, HostProposals>();
-  const without = new Set<number>();
   let bytes = 0;
   const regionsOf = async (entry: LabelledImage, image: HostImage): Promise<HostProposals | null> => {
     const cached = prepared.get(entry.id);
     if (cached) return cached;
     const found = await proposals.load(entry, image);
-    if (!found || found.count === 0) {
-      if (!without.has(entry.id)) report.warn(`${entry.fileName} has no proposals: it is left out.`);
-      without.add(entry.id);
-      return null;
-    }
+    if (!found) return null;
     const regions = networkProposals(found);
     bytes += regions.masks.words.byteLength + regions.regionMasks.byteLength;
     if (bytes <= PROPOSAL_CACHE) prepared.set(entry.id, regions);
@@ -85,8 +81,12 @@ async function sampleSource(context: RunContext, proposals: ProposalFiles) {
       const entry = train.images[index];
       const image = await images.load(entry);
       const regions = image && (await regionsOf(entry, image));
+      if (!image || !regions) return null;
       const assigned = clusters.get(entry.id);
-      if (!image || !regions || !assigned) return null;
+      if (!assigned) {
+        report.warn(`${entry.fileName} has no cluster labels in ${folder.labels}: it is left out.`);
+        return null;
+      }
       return { image, proposals: regions, labels: labelVector(entry, classes.length), clusters: assigned };
     },
   };
@@ -95,6 +95,6 @@ async function sampleSource(context: RunContext, proposals: ProposalFiles) {
 /** The trained network of a run. */
 export async function loadCim(context: RunContext): Promise<Cim> {
   const cim = createCim(context, new Generator(0));
-  loadWeights(await readCheckpoint(context.folder.cim, 'cim'), cim.parameters);
+  loadTrained(await readCheckpoint(context.folder.cim, 'cim'), context, cim.parameters);
   return cim;
 }

@@ -1,35 +1,42 @@
-import { createWriteStream, existsSync, readFileSync, type WriteStream, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { OutputError, reasonOf } from '../errors.ts';
 import type { CurvePoint } from './summary.ts';
 
 /** The losses of a training as a file of one JSON object a line, readable while it grows. */
 export class TrainingLog {
   readonly points: CurvePoint[];
-  readonly #stream: WriteStream;
-  #failure: Error | undefined;
+  readonly #path: string;
+  readonly #file: number;
 
   /** Keeps what an earlier run logged of the steps before `start`. @throws OutputError when it cannot be written. */
   constructor(path: string, start: number) {
     this.points = start > 0 ? readPoints(path).filter(({ step }) => step < start) : [];
-    try {
-      writeFileSync(path, this.points.map(line).join(''));
-    } catch (cause) {
-      throw new OutputError(`Cannot write ${path}: ${reasonOf(cause)}.`, 'Choose another output folder.', { cause });
-    }
-    this.#stream = createWriteStream(path, { flags: 'a' });
-    this.#stream.on('error', (cause) => {
-      this.#failure = new OutputError(`Cannot write ${path}: ${reasonOf(cause)}.`, 'Free space, then resume.', { cause });
-    });
+    this.#path = path;
+    this.#file = this.#attempt(() => openSync(path, 'w'));
+    this.#write(this.points);
   }
 
+  /** @throws OutputError when the disk is full. */
   add(point: CurvePoint): void {
-    if (this.#failure) throw this.#failure;
     this.points.push(point);
-    this.#stream.write(line(point));
+    this.#write([point]);
   }
 
-  async close(): Promise<void> {
-    await new Promise<void>((resolve) => this.#stream.end(() => resolve()));
+  close(): void {
+    closeSync(this.#file);
+  }
+
+  #write(points: readonly CurvePoint[]): void {
+    if (points.length > 0) this.#attempt(() => writeSync(this.#file, points.map(line).join('')));
+  }
+
+  #attempt<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (cause) {
+      const remedy = 'Free space or choose another output folder, then resume.';
+      throw new OutputError(`Cannot write ${this.#path}: ${reasonOf(cause)}.`, remedy, { cause });
+    }
   }
 }
 

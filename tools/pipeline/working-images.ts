@@ -1,5 +1,6 @@
 import type { HostImage } from '@cim/model/train/sample';
-import type { LabelledImage } from '../datasets/dataset.ts';
+import type { LabelledDataset, LabelledImage } from '../datasets/dataset.ts';
+import { ImageError } from '../errors.ts';
 import type { DecodeSize } from '../images/decode.ts';
 import { ImageLoader } from '../images/loader.ts';
 import type { RunContext } from './context.ts';
@@ -21,6 +22,19 @@ export class WorkingImages {
     const image = await this.#loader.loadOrSkip(file);
     return image && { ...image, name: fileName };
   }
+}
+
+/** Fails early when none of a split's images can be decoded. @throws ImageError */
+export async function requireReadable(
+  { recipe, strict, report }: Pick<RunContext, 'recipe' | 'strict' | 'report'>,
+  { name, root, images }: Pick<LabelledDataset, 'name' | 'root' | 'images'>,
+): Promise<void> {
+  const working = new WorkingImages({ strict, report }, insideSize(recipe.workingSize));
+  for (const image of images) if (await working.load(image)) return;
+  throw new ImageError(
+    `None of the ${images.length} images of "${name}" in ${root} can be decoded.`,
+    'The reasons were reported above, one per image: repair the data set.',
+  );
 }
 
 /** Longer sides above `size` are scaled down to it. */

@@ -1,0 +1,98 @@
+/** Which values a recipe may hold. */
+import type { BackboneConfig } from '@cim/model/backbone/index';
+import type { Recipe } from '@cim/model/recipe/recipe';
+import type { SolverConfig } from '@cim/model/solver/solver';
+import { z } from 'zod';
+
+const count = z.int().min(1);
+const share = z.number().min(0).max(1);
+const positive = z.number().positive();
+/** Below 1: a decay rate. */
+const rate = z.number().min(0).lt(1);
+
+const jitter = z.strictObject({ brightness: share, offset: share, channel: share });
+
+const schedule = z.strictObject({
+  baseLr: positive,
+  warmupSteps: z.int().min(0),
+  warmupFactor: share,
+  decay: z.discriminatedUnion('type', [
+    z.strictObject({ type: z.literal('step'), decaySteps: z.array(count), gamma: share }),
+    z.strictObject({ type: z.literal('cosine'), steps: count }),
+  ]),
+});
+const common = {
+  weightDecay: z.number().min(0),
+  biasDecay: z.boolean(),
+  biasLrFactor: positive,
+  clipNorm: positive.nullable(),
+  schedule,
+};
+const solver: z.ZodType<SolverConfig> = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('sgd'), momentum: rate, scaleMomentum: z.boolean(), ...common }),
+  z.strictObject({ type: z.literal('adamw'), betas: z.tuple([rate, rate]), ...common }),
+]);
+
+const backbone: z.ZodType<BackboneConfig> = z.discriminatedUnion('type', [
+  z.strictObject({
+    type: z.literal('residual'),
+    stemChannels: count,
+    stages: z.array(z.strictObject({ channels: count, blocks: count, stride: z.literal([1, 2]) })).min(1),
+  }),
+  z.strictObject({
+    type: z.literal('hrnet'),
+    stemChannels: count,
+    stage1: z.strictObject({ blocks: count, channels: count }),
+    stages: z.array(z.strictObject({ modules: count, blocks: z.array(count), channels: z.array(count) })).min(1),
+    head: z.discriminatedUnion('type', [
+      z.strictObject({ type: z.literal('classification'), channels: z.array(count), finalChannels: count }),
+      z.strictObject({ type: z.literal('high-resolution') }),
+    ]),
+    freezeAt: z.literal([0, 1, 2]),
+  }),
+]);
+
+export const recipeSchema: z.ZodType<Recipe> = z.strictObject({
+  name: z.string().min(1),
+  description: z.string(),
+  workingSize: z.int().min(16).max(4096),
+  seed: z.int().min(0).max(0xffffffff),
+  backbone,
+  classifier: z.strictObject({
+    sharpness: positive,
+    training: z.strictObject({
+      steps: count,
+      batch: count,
+      jitter,
+      geometry: z.strictObject({ scale: rate, shift: rate }),
+    }),
+    solver,
+  }),
+  proposals: z.strictObject({
+    superpixels: count.max(16384),
+    limit: count,
+    nms: share,
+    minAreaFraction: rate,
+  }),
+  labels: z.strictObject({ peakThreshold: z.number(), averageThreshold: share, iouThreshold: share }),
+  cim: z.strictObject({
+    region: z.strictObject({ channels: count, hidden: count }),
+    branches: count,
+    strategy: z.literal(['cim', 'mist', 'none']),
+    seedFraction: share,
+    thresholdStep: share,
+    containmentThreshold: share,
+    antiNoiseSampling: z.boolean(),
+    clusterLoss: z.boolean(),
+  }),
+  training: z.strictObject({ steps: count, imagesPerStep: count, imagesPerPass: count, jitter }),
+  solver,
+  checkpointEvery: count,
+  test: z.strictObject({
+    scales: z.array(positive.max(16)).min(1),
+    flip: z.boolean(),
+    nmsThreshold: share,
+    detectionsPerImage: count,
+  }),
+  pseudoLabelThreshold: share,
+});
