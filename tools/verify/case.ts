@@ -29,7 +29,9 @@ export function operation(
       if (!tensor) {
         const wanted = golden.has(`grad.${name.replace(/^(in|param)\./, '')}`);
         tensor =
-          name.startsWith('param.') && wanted ? golden.parameter(device, name) : golden.tensor(device, name, { grad: wanted });
+          name.startsWith('param.') && wanted
+            ? golden.parameter(device, name)
+            : golden.tensor(device, name, { grad: wanted });
         if (!isParameter(tensor)) tape.keep(tensor);
         used.set(name, tensor);
       }
@@ -43,7 +45,9 @@ export function operation(
         const target = `grad.${name.replace(/^(in|param)\./, '')}`;
         if (!golden.has(target)) continue;
         const gradient = isParameter(tensor) ? tensor.grad : tape.gradient(tensor);
-        comparisons.push(compare(target, gradient ? await gradient.read() : [], golden.data(target), gradientTolerance));
+        comparisons.push(
+          compare(target, gradient ? await gradient.read() : [], golden.data(target), gradientTolerance),
+        );
       }
     }
     return comparisons;

@@ -1,6 +1,6 @@
-import type { Device, Parameter, Tensor } from '@cim/runtime';
 import { basename } from 'node:path';
 import type { ParameterStore } from '@cim/model/nn/parameters';
+import type { Device, Parameter, Tensor } from '@cim/runtime';
 import { DataError } from '../errors.ts';
 import { readSafetensors, type SafeTensor } from '../formats/safetensors.ts';
 
@@ -16,7 +16,11 @@ export class Golden {
     return new Golden(file, metadata, tensors);
   }
 
-  private constructor(file: string, metadata: Readonly<Record<string, string>>, tensors: ReadonlyMap<string, SafeTensor>) {
+  private constructor(
+    file: string,
+    metadata: Readonly<Record<string, string>>,
+    tensors: ReadonlyMap<string, SafeTensor>,
+  ) {
     this.name = basename(file, '.safetensors');
     this.#file = file;
     this.#metadata = metadata;
@@ -78,12 +82,17 @@ export class Golden {
 
   /** Loads `param.*` into a model's parameters, all of them. */
   load(parameters: ParameterStore): void {
-    parameters.load(new Map([...this.group('param.')].map(([name, { shape, data }]) => [name, { shape, data: data as Float32Array }])));
+    parameters.load(
+      new Map(
+        [...this.group('param.')].map(([name, { shape, data }]) => [name, { shape, data: data as Float32Array }]),
+      ),
+    );
   }
 
   #get(name: string): SafeTensor {
     const tensor = this.tensors.get(name);
-    if (!tensor) throw new DataError(`${this.#file} lacks the tensor "${name}".`, 'Use golden files of the documented format.');
+    if (!tensor)
+      throw new DataError(`${this.#file} lacks the tensor "${name}".`, 'Use golden files of the documented format.');
     return tensor;
   }
 }

@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import type { Device } from '@cim/runtime';
 import { DataError, reasonOf } from '../errors.ts';
 import type { CaseKind } from './case.ts';
+import { detections } from './cases/detections.ts';
+import { images } from './cases/images.ts';
 import { losses } from './cases/losses.ts';
 import { masks } from './cases/masks.ts';
 import { mining } from './cases/mining.ts';
@@ -14,7 +16,18 @@ import { training } from './cases/training.ts';
 import type { Comparison } from './compare.ts';
 import { Golden } from './golden.ts';
 
-const KINDS: readonly CaseKind[] = [operations, regions, mining, losses, networks, training, masks, peaks].flat();
+const KINDS: readonly CaseKind[] = [
+  operations,
+  regions,
+  mining,
+  losses,
+  networks,
+  training,
+  masks,
+  peaks,
+  images,
+  detections,
+].flat();
 
 export interface CaseResult {
   readonly case: string;
@@ -34,9 +47,15 @@ export interface VerifyReport {
 }
 
 /** Runs every golden file of a folder through the real kernels. @throws DataError when there is none. */
-export async function verify(device: Device, folder: string, onCase: (result: CaseResult) => void): Promise<VerifyReport> {
+export async function verify(
+  device: Device,
+  folder: string,
+  onCase: (result: CaseResult) => void,
+): Promise<VerifyReport> {
   const entries = await readdir(folder).catch((cause: unknown) => {
-    throw new DataError(`Cannot read ${folder}: ${reasonOf(cause)}.`, 'Give a folder of golden .safetensors files.', { cause });
+    throw new DataError(`Cannot read ${folder}: ${reasonOf(cause)}.`, 'Give a folder of golden .safetensors files.', {
+      cause,
+    });
   });
   const files = entries.filter((name) => name.endsWith('.safetensors')).sort();
   if (files.length === 0) {

@@ -1,5 +1,5 @@
-import { type Device, Tape, type Tensor } from '@cim/runtime';
 import { clsIouLoss, lossWeightBagLoss, milBagLoss, pclLoss } from '@cim/model/loss/index';
+import { type Device, Tape, type Tensor } from '@cim/runtime';
 import type { CaseKind, Check } from '../case.ts';
 import { type Comparison, compare, tolerances } from '../compare.ts';
 import type { Golden } from '../golden.ts';
@@ -9,7 +9,9 @@ const scalarLoss =
   (inputs: readonly string[], record: (tape: Tape, get: (name: string) => Tensor, golden: Golden) => Tensor): Check =>
   async (device, golden) => {
     const tape = new Tape(device);
-    const tensors = new Map(inputs.map((name) => [name, tape.keep(golden.tensor(device, `in.${name}`, { grad: true }))]));
+    const tensors = new Map(
+      inputs.map((name) => [name, tape.keep(golden.tensor(device, `in.${name}`, { grad: true }))]),
+    );
     const loss = record(tape, (name) => tensors.get(name) ?? golden.tensor(device, `in.${name}`), golden);
     tape.backward();
     const comparisons = [compare('out.loss', await loss.read(), golden.data('out.loss'), tolerances.operation)];
@@ -58,7 +60,10 @@ async function checkClsIou(device: Device, golden: Golden): Promise<Comparison[]
         comparisons.push(compare(`out.${name}`, [losses[i]], golden.data(`out.${name}`), tolerances.operation)),
       );
     }
-    for (const [name, tensor] of [['cls_score', cls], ['iou_score', iou]] as const) {
+    for (const [name, tensor] of [
+      ['cls_score', cls],
+      ['iou_score', iou],
+    ] as const) {
       const target = `${prefix}.${name}`;
       if (!golden.has(target)) continue;
       const gradient = await tape.gradient(tensor)!.read();
@@ -77,7 +82,10 @@ export const losses: CaseKind[] = [
       milBagLoss(tape, get('predict_cls'), get('predict_det'), get('labels').reshape([-1]), 1),
     ),
   },
-  { pattern: /^loss_pcl_/, check: scalarLoss(['predict_cls'], (tape, get) => pclLoss(tape, get('predict_cls'), get('mat'), 1)) },
+  {
+    pattern: /^loss_pcl_/,
+    check: scalarLoss(['predict_cls'], (tape, get) => pclLoss(tape, get('predict_cls'), get('mat'), 1)),
+  },
   {
     pattern: /^loss_weight_bag_/,
     check: scalarLoss(['predict'], (tape, get, golden) => {

@@ -1,7 +1,14 @@
-import type { Device } from '@cim/runtime';
 import { assignClusters } from '@cim/model/assign/index';
-import { cropMask, maskBox, maskOverlaps, packMasks, packMasksOnDevice, type PackedMasks } from '@cim/model/masks/index';
+import {
+  cropMask,
+  maskBox,
+  maskOverlaps,
+  type PackedMasks,
+  packMasks,
+  packMasksOnDevice,
+} from '@cim/model/masks/index';
 import { peaksInImage } from '@cim/model/peaks/index';
+import type { Device } from '@cim/runtime';
 import type { CaseKind } from '../case.ts';
 import { type Comparison, compare, tolerances } from '../compare.ts';
 import type { Golden } from '../golden.ts';
@@ -27,7 +34,14 @@ async function checkMasks(device: Device, golden: Golden): Promise<Comparison[]>
   const boxes = masks.map((mask) => maskBox(mask, width, height)!);
   const crops = masks.map((mask, n) => cropMask(mask, width, boxes[n]));
   comparisons.push(compare('out.boxes', boxes.flat(), golden.data('out.boxes'), exact));
-  comparisons.push(compare('out.masks_7x7', crops.flatMap((crop) => [...crop]), golden.data('out.masks_7x7'), exact));
+  comparisons.push(
+    compare(
+      'out.masks_7x7',
+      crops.flatMap((crop) => [...crop]),
+      golden.data('out.masks_7x7'),
+      exact,
+    ),
+  );
   return comparisons;
 }
 

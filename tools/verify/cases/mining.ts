@@ -1,5 +1,5 @@
-import type { Device } from '@cim/runtime';
 import { type AntiNoise, type Mined, minePseudoLabels } from '@cim/model/mining/index';
+import type { Device } from '@cim/runtime';
 import type { CaseKind } from '../case.ts';
 import { type Comparison, compare, tolerances } from '../compare.ts';
 import type { Golden } from '../golden.ts';
@@ -43,14 +43,32 @@ async function seedComparisons(golden: Golden, { count, seedLabels, seedWeights 
   const columns = golden.shape('out.seed_gt_labels')[1];
   return [
     compare('num_gt', await count.read(), [golden.option('num_gt')], tolerances.exact),
-    compare('out.seed_gt_idxs', Uint8Array.from(labels, (label) => Number(label >= 0)), golden.data('out.seed_gt_idxs'), tolerances.exact),
-    compare('out.seed_gt_labels', chosen.map((n) => labels[n]), columnOf(golden.data('out.seed_gt_labels'), columns), tolerances.exact),
-    compare('out.seed_gt_weights', chosen.map((n) => weights[n]), golden.data('out.seed_gt_weights'), tolerances.weight),
+    compare(
+      'out.seed_gt_idxs',
+      Uint8Array.from(labels, (label) => Number(label >= 0)),
+      golden.data('out.seed_gt_idxs'),
+      tolerances.exact,
+    ),
+    compare(
+      'out.seed_gt_labels',
+      chosen.map((n) => labels[n]),
+      columnOf(golden.data('out.seed_gt_labels'), columns),
+      tolerances.exact,
+    ),
+    compare(
+      'out.seed_gt_weights',
+      chosen.map((n) => weights[n]),
+      golden.data('out.seed_gt_weights'),
+      tolerances.weight,
+    ),
   ];
 }
 
 /** What every proposal learns; absent where nothing was mined and the branch is skipped. */
-async function labelComparisons(golden: Golden, { pseudoLabels, pseudoIou, lossWeights }: Mined): Promise<Comparison[]> {
+async function labelComparisons(
+  golden: Golden,
+  { pseudoLabels, pseudoIou, lossWeights }: Mined,
+): Promise<Comparison[]> {
   if (!golden.has('out.pseudo_labels')) return [];
   const columns = golden.shape('out.pseudo_labels')[1];
   const expected = columnOf(golden.data('out.pseudo_labels'), columns);

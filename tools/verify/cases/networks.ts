@@ -1,6 +1,6 @@
-import { Generator, isParameter, Tape } from '@cim/runtime';
 import { HRNet, type HRNetConfig } from '@cim/model/backbone/hrnet';
 import { ParameterStore } from '@cim/model/nn/parameters';
+import { Generator, isParameter, Tape } from '@cim/runtime';
 import type { CaseKind } from '../case.ts';
 import { type Comparison, compare, type Tolerance, tolerances } from '../compare.ts';
 import type { Golden } from '../golden.ts';
@@ -9,14 +9,20 @@ import type { Golden } from '../golden.ts';
 const NOISE: Tolerance = { relative: 0, factor: 0, absolute: 1e-6 };
 
 /** Compares `grad.*` of every parameter, and that parameters without one in the file were left alone. */
-export async function parameterGradients(golden: Golden, store: ParameterStore, tolerance: Tolerance): Promise<Comparison[]> {
+export async function parameterGradients(
+  golden: Golden,
+  store: ParameterStore,
+  tolerance: Tolerance,
+): Promise<Comparison[]> {
   const comparisons: Comparison[] = [];
   for (const [name, tensor] of store.tensors) {
     const target = `grad.${name}`;
     const touched = isParameter(tensor) && tensor.touched;
     if (golden.has(target)) {
       const actual = touched ? await tensor.grad.read() : [];
-      comparisons.push(compare(target, actual, golden.data(target), name.endsWith('detector.bias') ? NOISE : tolerance));
+      comparisons.push(
+        compare(target, actual, golden.data(target), name.endsWith('detector.bias') ? NOISE : tolerance),
+      );
     } else if (touched) {
       comparisons.push({ tensor: `${target} (must not exist)`, maxError: Infinity, tolerance: 0, passed: false });
     }
@@ -67,7 +73,8 @@ export const networks: CaseKind[] = [
         }),
       );
       const comparisons = [compare('out.y', await y.read(), golden.data('out.y'), tolerances.network)];
-      for (const [name, read] of stages) comparisons.push(compare(name, await read, golden.data(name), tolerances.network));
+      for (const [name, read] of stages)
+        comparisons.push(compare(name, await read, golden.data(name), tolerances.network));
       tape.backward(y, golden.tensor(device, 'in.gout'));
       return [...comparisons, ...(await parameterGradients(golden, store, tolerances.networkGradient))];
     },

@@ -40,7 +40,9 @@ export const operations: CaseKind[] = [
     pattern: /^op_upsample_bilinear/,
     check: operation((tape, get, golden) => {
       const [, , height, width] = golden.shape('out.y');
-      return F.upsampleBilinear(tape, get('in.x'), [height, width], { alignCorners: golden.option<boolean>('align_corners') });
+      return F.upsampleBilinear(tape, get('in.x'), [height, width], {
+        alignCorners: golden.option<boolean>('align_corners'),
+      });
     }),
   },
   {
@@ -63,11 +65,15 @@ export const operations: CaseKind[] = [
   },
   {
     pattern: /^op_softmax_dim1/,
-    check: operation((tape, get, golden) => F.softmax(tape, scaled(tape, get('in.x'), golden.option('pre_scale', 1)), 1)),
+    check: operation((tape, get, golden) =>
+      F.softmax(tape, scaled(tape, get('in.x'), golden.option('pre_scale', 1)), 1),
+    ),
   },
   {
     pattern: /^op_softmax_dim0/,
-    check: operation((tape, get, golden) => F.softmax(tape, scaled(tape, get('in.x'), golden.option('pre_scale', 1)), 0)),
+    check: operation((tape, get, golden) =>
+      F.softmax(tape, scaled(tape, get('in.x'), golden.option('pre_scale', 1)), 0),
+    ),
   },
   {
     pattern: /^op_sigmoid/,

@@ -12,7 +12,12 @@ async function checkPeakStimulation(device: Device, golden: Golden): Promise<Com
     filter: filter === 'none' ? null : filter,
   });
   const map = await peakMap.read();
-  const output = compare('out.aggregation', await aggregation.read(), golden.data('out.aggregation'), tolerances.operation);
+  const output = compare(
+    'out.aggregation',
+    await aggregation.read(),
+    golden.data('out.aggregation'),
+    tolerances.operation,
+  );
   tape.backward(aggregation, golden.tensor(device, 'in.gout'));
   const gradient = await tape.gradient(x)!.read();
   return [

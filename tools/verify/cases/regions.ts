@@ -1,7 +1,7 @@
-import { functional as F, Generator, Tape } from '@cim/runtime';
 import { ClsIouModel } from '@cim/model/heads/cls-iou-model';
 import { ParameterStore } from '@cim/model/nn/parameters';
 import { MaskFuse } from '@cim/model/region/mask-fuse';
+import { functional as F, Generator, Tape } from '@cim/runtime';
 import { type CaseKind, operation } from '../case.ts';
 import { compare, tolerances } from '../compare.ts';
 import { parameterGradients } from './networks.ts';
@@ -44,7 +44,12 @@ export const regions: CaseKind[] = [
     pattern: /^cls_iou_model_/,
     check: async (device, golden) => {
       const store = new ParameterStore(device, new Generator(0));
-      const model = new ClsIouModel(store.scope(), golden.option('dim_in'), golden.option('dim_out') - 1, golden.option('refine_times'));
+      const model = new ClsIouModel(
+        store.scope(),
+        golden.option('dim_in'),
+        golden.option('dim_out') - 1,
+        golden.option('refine_times'),
+      );
       golden.load(store);
       const tape = new Tape(device);
       const x = tape.keep(golden.tensor(device, 'in.x', { grad: true }));
@@ -52,15 +57,22 @@ export const regions: CaseKind[] = [
       const outputs = [
         ['predict_cls', classifier] as const,
         ['predict_det', detector] as const,
-        ...refinement.flatMap(({ cls, iou }, k) => [[`refine_cls.${k}`, cls] as const, [`refine_iou.${k}`, iou] as const]),
+        ...refinement.flatMap(({ cls, iou }, k) => [
+          [`refine_cls.${k}`, cls] as const,
+          [`refine_iou.${k}`, iou] as const,
+        ]),
       ];
       const comparisons = await Promise.all(
-        outputs.map(async ([name, tensor]) => compare(`out.${name}`, await tensor.read(), golden.data(`out.${name}`), tolerances.operation)),
+        outputs.map(async ([name, tensor]) =>
+          compare(`out.${name}`, await tensor.read(), golden.data(`out.${name}`), tolerances.operation),
+        ),
       );
       for (const [name, tensor] of outputs) tape.seed(tensor, golden.tensor(device, `in.gout.${name}`));
       tape.backward();
       if (golden.has('grad.x')) {
-        comparisons.push(compare('grad.x', await tape.gradient(x)!.read(), golden.data('grad.x'), tolerances.operationGradient));
+        comparisons.push(
+          compare('grad.x', await tape.gradient(x)!.read(), golden.data('grad.x'), tolerances.operationGradient),
+        );
       }
       return [...comparisons, ...(await parameterGradients(golden, store, tolerances.operationGradient))];
     },

@@ -1,9 +1,9 @@
-import { type Device, Generator, type Parameter, Tape } from '@cim/runtime';
 import { type Batch, Cim, type Supervision } from '@cim/model/cim';
 import { constant } from '@cim/model/nn/initialise';
 import { ParameterStore } from '@cim/model/nn/parameters';
 import type { ScheduleConfig } from '@cim/model/solver/schedule';
-import { Solver, type SgdConfig } from '@cim/model/solver/solver';
+import { type SgdConfig, Solver } from '@cim/model/solver/solver';
+import { type Device, Generator, type Parameter, Tape } from '@cim/runtime';
 import type { CaseKind } from '../case.ts';
 import { type Comparison, compare, type Tolerance, tolerances } from '../compare.ts';
 import type { Golden } from '../golden.ts';
@@ -27,7 +27,11 @@ const scheduleOf = (golden: Golden): ScheduleConfig => ({
   warmupSteps: golden.option('WARM_UP_ITERS'),
   warmupFactor: golden.option('WARM_UP_FACTOR', 1 / 3),
   // The first entry of STEPS is where training starts; no decay happens there.
-  decay: { type: 'step', decaySteps: golden.option<number[]>('STEPS', [0]).slice(1), gamma: golden.option('GAMMA', 0.1) },
+  decay: {
+    type: 'step',
+    decaySteps: golden.option<number[]>('STEPS', [0]).slice(1),
+    gamma: golden.option('GAMMA', 0.1),
+  },
 });
 
 /** Updates are compared against the size of the parameter, so a wrong step cannot hide behind it. */
@@ -55,7 +59,9 @@ async function checkSolver(device: Device, golden: Golden): Promise<Comparison[]
     const lr = golden.data('out.lr').slice(2 * step, 2 * step + 2);
     comparisons.push(compare(`out.lr[${step}]`, [solver.lr, 2 * solver.lr], lr, { relative: 1e-6, factor: 0 }));
     for (const [name, { data }] of golden.group(`out.step${step}.`)) {
-      comparisons.push(compare(`out.step${step}.${name}`, await store.tensors.get(name)!.read(), data as Float32Array, PARAMETER));
+      comparisons.push(
+        compare(`out.step${step}.${name}`, await store.tensors.get(name)!.read(), data as Float32Array, PARAMETER),
+      );
     }
   }
   for (const [name, { data }] of golden.group('out.momentum_final.')) {
@@ -120,7 +126,12 @@ async function checkEndToEnd(device: Device, golden: Golden): Promise<Comparison
         await add(`out.refine_iou.${k}`, iou.read(), tolerances.network);
       }
     }
-    const found = cim.losses(tape, scores, supervision, (k) => recordedDraws(golden, `.s${step}.l${k}`) ?? { draws: [] });
+    const found = cim.losses(
+      tape,
+      scores,
+      supervision,
+      (k) => recordedDraws(golden, `.s${step}.l${k}`) ?? { draws: [] },
+    );
     for (const [k, { pseudoLabels, pseudoIou, lossWeights }] of found.mined.entries()) {
       const at = `.s${step}.l${k}`;
       await add(`out.pseudo_labels${at}`, pseudoLabels.read(), tolerances.exact);
@@ -136,7 +147,14 @@ async function checkEndToEnd(device: Device, golden: Golden): Promise<Comparison
       iou_loss: 3 * sum(1),
     };
     const expected = golden.data('out.losses').slice(step * order.length, (step + 1) * order.length);
-    comparisons.push(compare(`out.losses[${step}]`, order.map((name) => losses[name]), expected, tolerances.loss));
+    comparisons.push(
+      compare(
+        `out.losses[${step}]`,
+        order.map((name) => losses[name]),
+        expected,
+        tolerances.loss,
+      ),
+    );
     if (step === steps - 1) break;
     cim.parameters.zeroGrad();
     tape.backward();
