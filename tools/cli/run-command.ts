@@ -17,15 +17,16 @@ export interface RunCommandOptions {
   readonly strict: boolean;
 }
 
-/** Opens device, data set and run folder, and runs `work` on them. */
+/** Opens device, data set and run folder, and runs `work` on them. `preset` is the default where the driver is fast enough. */
 export async function withRun(
   command: Command,
   options: RunCommandOptions,
   work: (run: Run) => Promise<void>,
+  preset: 'small' | 'demo' = 'small',
 ): Promise<void> {
   await withDevice(command.optsWithGlobals<GlobalOptions>(), async (device) => {
     await work(
-      await openRun(device, { ...options, recipe: await recipeFor(device, options), report: terminalReporter }),
+      await openRun(device, { ...options, recipe: await recipeFor(device, options, preset), report: terminalReporter }),
     );
   });
 }
@@ -36,8 +37,8 @@ const recipeFile = (out: string): string => join(out, 'recipe.json');
 export const begun = (out: string): boolean => existsSync(recipeFile(out));
 
 /** The recipe asked for; else the one the folder was begun with; else the default for the adapter. */
-async function recipeFor(device: Device, { out, preset, set }: RunCommandOptions) {
-  const known = begun(out) ? recipeFile(out) : defaultPreset(device.adapter);
+async function recipeFor(device: Device, { out, preset, set }: RunCommandOptions, fallback: 'small' | 'demo') {
+  const known = begun(out) ? recipeFile(out) : defaultPreset(device.adapter, fallback);
   const recipe = await chooseRecipe({ preset: preset ?? known, set });
   console.error(`Recipe ${recipe.name}: ${recipe.description}`);
   return recipe;

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { parseCounts } from '../cli/options.ts';
 import type { RunCommandOptions } from '../cli/run-command.ts';
+import type { Run } from '../pipeline/run.ts';
 
 interface AblationOptions extends Omit<RunCommandOptions, 'data'> {
   readonly data?: string;
@@ -27,7 +28,7 @@ export function register(program: Command): void {
     .option('--out <folder>', 'where the runs keep their files', 'runs/ablation')
     .option('--seeds <numbers>', 'seeds of the training, separated by commas', parseCounts, [1, 2, 3])
     .option('--variants <names>', 'only these: cim, mist, anti-noise, wsddn, no-agpl, no-sampling, separated by commas')
-    .option('--preset <name>', 'the recipe: small, short, small-hrnet, or a file; short is the default on SwiftShader')
+    .option('--preset <name>', 'the recipe: demo, demo-hrnet, short, small or a file; default demo, on SwiftShader short')
     .option('--set <key=value...>', 'change single settings of the recipe', [])
     .option('--strict', 'stop at the first image that cannot be read', false)
     .addHelpText('after', WHY)
@@ -43,9 +44,10 @@ export function register(program: Command): void {
       const ownThreshold = preset === undefined ? begun(out) : !isPreset(preset);
       const set = ownThreshold ? options.set : [`labels.averageThreshold=${AVERAGE_THRESHOLD}`, ...options.set];
       const data = options.data ?? (await demoData(`${out}/data`, 1, terminalReporter)).folder;
-      await withRun(command, { ...options, data, set }, async (run) => {
+      const work = async (run: Run): Promise<void> => {
         console.log(ablationTable(await ablation(run, variants, seeds)));
         console.log(`Report: ${ablationPage(run.folder)}`);
-      });
+      };
+      await withRun(command, { ...options, data, set }, work, 'demo');
     });
 }

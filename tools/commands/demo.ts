@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { RunCommandOptions } from '../cli/run-command.ts';
+import type { Run } from '../pipeline/run.ts';
 
 interface DemoOptions extends Omit<RunCommandOptions, 'data'> {
   readonly seed: number;
@@ -12,7 +13,7 @@ export function register(program: Command): void {
     .description('draw a data set, learn its objects from image labels only, and report')
     .option('--out <folder>', 'where the run keeps its files', 'runs/demo')
     .option('--seed <number>', 'seed of the data set', Number, 1)
-    .option('--preset <name>', 'the recipe: small, short, small-hrnet, or a file; short is the default on SwiftShader')
+    .option('--preset <name>', 'the recipe: demo, demo-hrnet, short, small or a file; default demo, on SwiftShader short')
     .option('--set <key=value...>', 'change single settings of the recipe', [])
     .option('--strict', 'stop at the first image that cannot be read', false)
     .action(async (options: DemoOptions, command: Command) => {
@@ -22,8 +23,8 @@ export function register(program: Command): void {
       const { printSummary } = await import('../cli/summary.ts');
       const { terminalReporter } = await import('../cli/reporter.ts');
       const data = await demoData(`${options.out}/data`, options.seed, terminalReporter);
-      await withRun(command, { ...options, data: data.folder }, async (run) => {
+      const work = async (run: Run): Promise<void> =>
         printSummary(run.folder, await runAll(run, { data: data.seconds }));
-      });
+      await withRun(command, { ...options, data: data.folder }, work, 'demo');
     });
 }

@@ -14,9 +14,9 @@ export interface RecipeOptions {
   readonly set: readonly string[];
 }
 
-/** The preset for an adapter when none is named: SwiftShader is several times slower than every other. */
-export const defaultPreset = ({ driver }: Pick<AdapterDescription, 'driver'>): PresetName =>
-  driver === 'swiftshader' ? 'short' : 'small';
+/** The preset where none is named: SwiftShader is several times slower than every other driver. */
+export const defaultPreset = ({ driver }: Pick<AdapterDescription, 'driver'>, wanted: 'small' | 'demo'): PresetName =>
+  driver === 'swiftshader' ? 'short' : wanted;
 
 export const isPreset = (name: string): name is PresetName => Object.hasOwn(presets, name);
 
