@@ -29,8 +29,15 @@ for (const n of SIZES) {
     const s = await runKernel(device, kernels.activation({ n, kind: 'sigmoid' }), { x: a, y: n });
     expectClose(s.y, reference.sigmoid(a));
     for (const accumulate of [false, true]) {
-      const { dx } = await runKernel(device, kernels.activationBackward({ n, kind: 'sigmoid', accumulate }), { dy: b, y: s.y, dx: a });
-      expectClose(dx, reference.sigmoidBackward(b, s.y).map((g, i) => g + (accumulate ? a[i] : 0)));
+      const { dx } = await runKernel(device, kernels.activationBackward({ n, kind: 'sigmoid', accumulate }), {
+        dy: b,
+        y: s.y,
+        dx: a,
+      });
+      expectClose(
+        dx,
+        reference.sigmoidBackward(b, s.y).map((g, i) => g + (accumulate ? a[i] : 0)),
+      );
     }
   });
 }

@@ -36,11 +36,22 @@ async function check(shape: kernels.GemmShape): Promise<void> {
   }
 }
 
-const SIZES = [[1, 1, 1], [80, 6, 128], [33, 65, 17], [7, 8, 9], [3, 66, 301], [128, 100, 31], [31, 9, 1568], [5, 4, 0], [0, 4, 5]];
+const SIZES = [
+  [1, 1, 1],
+  [80, 6, 128],
+  [33, 65, 17],
+  [7, 8, 9],
+  [3, 66, 301],
+  [128, 100, 31],
+  [31, 9, 1568],
+  [5, 4, 0],
+  [0, 4, 5],
+];
 for (const [m, n, k] of SIZES) {
   for (const transposeA of [false, true]) {
     for (const transposeB of [false, true]) {
-      test(`[${m},${k}]${transposeA ? 'ᵀ' : ''}·[${k},${n}]${transposeB ? 'ᵀ' : ''}`, () => check({ m, n, k, transposeA, transposeB }));
+      test(`[${m},${k}]${transposeA ? 'ᵀ' : ''}·[${k},${n}]${transposeB ? 'ᵀ' : ''}`, () =>
+        check({ m, n, k, transposeA, transposeB }));
     }
   }
 }

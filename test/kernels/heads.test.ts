@@ -17,7 +17,10 @@ for (const [firstRow, rows, columns, branches] of [
   const blocks = 2 + 2 * branches;
   const logits = randomArray([(firstRow + rows + 2) * blocks * columns], 1, -9, 9);
   const used = (values: ArrayLike<number>): number[] =>
-    Array.from({ length: blocks * rows * columns }, (_, i) => values[Math.floor(i / (rows * columns)) * stride + (i % (rows * columns))]);
+    Array.from(
+      { length: blocks * rows * columns },
+      (_, i) => values[Math.floor(i / (rows * columns)) * stride + (i % (rows * columns))],
+    );
 
   test(`${rows} rows from ${firstRow}, ${columns} columns, ${branches} branches`, async () => {
     const { scores } = await runKernel(device, branchScores(shape), { logits, scores: blocks * stride });

@@ -94,7 +94,11 @@ async function check(label: string, { scores, iou, containment, seeds }: MiningC
   const usableKernel = kernels.usableProposals({ n, threshold: THRESHOLD.containment });
   const { usable } = await runKernel(device, usableKernel, { containment, usable: n });
   const expectedUsable = reference.usableProposals(containment, n, THRESHOLD.containment);
-  assert.equal([...usable].map((u) => u === 1), expectedUsable, `${label}: usable`);
+  assert.equal(
+    [...usable].map((u) => u === 1),
+    expectedUsable,
+    `${label}: usable`,
+  );
 
   const mist = await runKernel(device, kernels.claimSeeds(claim), buffers);
   assert.equal(claimsOf(mist.claimed, scores), reference.claimSeeds(scores, options), `${label}: MIST claims`);
@@ -108,7 +112,16 @@ async function check(label: string, { scores, iou, containment, seeds }: MiningC
     const expected = reference.settleClaims(scores, claimsOf(claimed, scores));
     const counter = 2 ** 32 - 3;
     const select = kernels.selectPseudoTruths({ ...shape, sampling: 'philox', seed, counter });
-    const selectBuffers = { cls, det, labels, claimed, given: [0], seedLabels: n, seedWeights: n, truths: kernels.truthsSize(n) };
+    const selectBuffers = {
+      cls,
+      det,
+      labels,
+      claimed,
+      given: [0],
+      seedLabels: n,
+      seedWeights: n,
+      truths: kernels.truthsSize(n),
+    };
     const { seedLabels, seedWeights, truths } = await runKernel(device, select, selectBuffers);
     const count = truths[0];
     assert.is(count, expected.list.length, `${label}: count`);
@@ -172,7 +185,11 @@ test('given draws and uniforms decide who survives', async () => {
     uniforms: sampled,
     draws: truths.list.filter((_, k) => draws.includes(k)),
   };
-  for (const [sampling, given] of [['none', [0]], ['uniforms', uniforms], ['draws', draws]] as const) {
+  for (const [sampling, given] of [
+    ['none', [0]],
+    ['uniforms', uniforms],
+    ['draws', draws],
+  ] as const) {
     const kernel = kernels.selectPseudoTruths({ n, classes, clsColumns, detColumns, sampling });
     const outputs = { seedLabels: n, seedWeights: n, truths: kernels.truthsSize(n) };
     const { truths: words } = await runKernel(device, kernel, { cls, det, labels, claimed, given, ...outputs });

@@ -2,7 +2,6 @@ import * as kernels from '@cim/kernels';
 import * as reference from '@cim/kernels/optimiser/optimiser.reference';
 import { expectClose, randomArray, runKernel, testDevice } from '@cim/runtime/testing';
 import { suite } from 'uvu';
-import { golden } from '../golden.ts';
 
 const test = suite('optimisers');
 const device = await testDevice();
@@ -42,28 +41,6 @@ for (const n of [1, 65, 1000]) {
       const clip = kernels.clipFactor({ partials: 2 * partials, maxNorm });
       const { scale: factor } = await runKernel(device, clip, { partial, scale: 1 });
       expectClose(factor, [reference.clipFactor([...p, ...grad], maxNorm)]);
-    }
-  });
-}
-
-for (const name of ['optimizer_sgd', 'optimizer_sgd_long_warmup']) {
-  test(`golden ${name}: the first step, from the original's gradients`, async () => {
-    const file = golden(name);
-    const { momentum, weight_decay: weightDecay, bias_group: biases, trainable } = file.options;
-    const [weightLr, biasLr] = file.tensor('out.lr').data;
-    for (const parameter of trainable as string[]) {
-      if (!file.has(`grad.step0.${parameter}`)) continue;
-      const bias = biases.includes(parameter);
-      const p = file.tensor(`param.${parameter}`).data;
-      const options = { n: p.length, lr: bias ? biasLr : weightLr, weightDecay: bias ? 0 : weightDecay, momentum };
-      const grad = file.tensor(`grad.step0.${parameter}`).data;
-      const result = await runKernel(device, kernels.sgd(options), {
-        p,
-        grad,
-        momentum: new Float32Array(p.length),
-        scale: [1],
-      });
-      expectClose(result.p, file.tensor(`out.step0.${parameter}`).data, { relative: 1e-6, scaled: 1e-6 }, parameter);
     }
   });
 }

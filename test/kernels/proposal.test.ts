@@ -59,11 +59,17 @@ for (const shape of SIZES) {
     let { sums } = first;
     let labels: ArrayLike<number> = cells;
     for (let iteration = 0; iteration < 3; iteration++) {
-      const next = await runKernel(device, kernel, { blurred, previous: sums, sums: sums.length, maps: MAPS.count * n });
+      const next = await runKernel(device, kernel, {
+        blurred,
+        previous: sums,
+        sums: sums.length,
+        maps: MAPS.count * n,
+      });
       const actual = plane(next.maps, MAPS.label);
       const expected = reference.slicAssign(blurred, reference.slicCentres(blurred, labels, shape), shape, 12);
       for (let i = 0; i < n; i++) {
-        if (expected.margins[i] > 1e-3) assert.is(actual[i], expected.labels[i], `pixel ${i} of iteration ${iteration}`);
+        if (expected.margins[i] > 1e-3)
+          assert.is(actual[i], expected.labels[i], `pixel ${i} of iteration ${iteration}`);
       }
       assert.ok(expected.margins.filter((margin) => margin > 1e-3).length >= 0.95 * n, 'the comparison skips few ties');
       ({ sums } = next);

@@ -50,7 +50,10 @@ for (const [seed, counter, stream] of [
 test('uniforms are those of a Generator', async () => {
   const { uniforms } = await runKernel(device, blocks(9, 1000, 0), { words: 4 * N, uniforms: N });
   const generator = new Generator(9, 1000);
-  assert.equal([...uniforms], Array.from({ length: N }, () => generator.uniform()));
+  assert.equal(
+    [...uniforms],
+    Array.from({ length: N }, () => generator.uniform()),
+  );
 });
 
 test.run();

@@ -1,12 +1,19 @@
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
-import { suite } from 'uvu';
-import * as assert from 'uvu/assert';
 import { classificationMap } from '@cim/model/evaluate/classification';
 import { cocoStatistics, evaluateCoco, summaryLines } from '@cim/model/evaluate/coco';
 import { type CocoJson, type CocoResult, EvaluationError } from '@cim/model/evaluate/coco-json';
-import { corLoc, vocAveragePrecision, vocBoxAp, type VocDetection, type VocObject, vocResultLine } from '@cim/model/evaluate/voc-boxes';
+import {
+  corLoc,
+  type VocDetection,
+  type VocObject,
+  vocAveragePrecision,
+  vocBoxAp,
+  vocResultLine,
+} from '@cim/model/evaluate/voc-boxes';
 import { vocReport, vocThresholds } from '@cim/model/evaluate/voc-report';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
 
 interface Expected {
   stats: number[];
@@ -15,7 +22,12 @@ interface Expected {
   recall_by_iou_cat_area_maxdet: number[][][][];
   ap_by_category: number[];
   ap_by_category_and_iou: number[][];
-  precision_curves_area_all_maxdet_last: { category_id: number; iou_index: number; precision: number[]; scores: number[] }[];
+  precision_curves_area_all_maxdet_last: {
+    category_id: number;
+    iou_index: number;
+    precision: number[];
+    scores: number[];
+  }[];
 }
 interface ExpectedSet {
   segm: Expected;
@@ -60,7 +72,11 @@ function close(actual: ArrayLike<number>, expected: ArrayLike<number>, label: st
 
 const test = suite('evaluate');
 
-for (const [set, suffix] of [['edge', ''], ['small', ''], ['medium', '.gz']]) {
+for (const [set, suffix] of [
+  ['edge', ''],
+  ['small', ''],
+  ['medium', '.gz'],
+]) {
   const gt = read(`${set}_gt.json${suffix}`) as CocoJson;
   const expected = read(`${set}_expected.json${suffix}`) as ExpectedSet;
 
@@ -70,11 +86,22 @@ for (const [set, suffix] of [['edge', ''], ['small', ''], ['medium', '.gz']]) {
       const result = evaluateCoco(gt, read(`${set}_dt_${type}.json${suffix}`) as CocoResult[], { type });
       close(result.stats, golden.stats, 'stats');
       assert.equal(result.iouThresholds, golden.params.iouThrs);
-      assert.equal(result.byCategory.map(({ categoryId }) => categoryId), golden.params.catIds);
+      assert.equal(
+        result.byCategory.map(({ categoryId }) => categoryId),
+        golden.params.catIds,
+      );
       close(result.averagePrecision, golden.ap_by_iou_cat_area_maxdet.flat(3), 'AP');
       close(result.recall, golden.recall_by_iou_cat_area_maxdet.flat(3), 'recall');
-      close(result.byCategory.map(({ ap }) => ap), golden.ap_by_category, 'AP by category');
-      close(result.byCategory.flatMap(({ apByIou }) => apByIou), golden.ap_by_category_and_iou.flat(), 'AP by IoU');
+      close(
+        result.byCategory.map(({ ap }) => ap),
+        golden.ap_by_category,
+        'AP by category',
+      );
+      close(
+        result.byCategory.flatMap(({ apByIou }) => apByIou),
+        golden.ap_by_category_and_iou.flat(),
+        'AP by IoU',
+      );
       for (const curve of golden.precision_curves_area_all_maxdet_last) {
         const category = golden.params.catIds.indexOf(curve.category_id);
         const row = (curve.iou_index * golden.params.catIds.length + category) * 12 + 2;
@@ -88,8 +115,15 @@ for (const [set, suffix] of [['edge', ''], ['small', ''], ['medium', '.gz']]) {
     const golden = expected.voc_report_segm;
     const detections = read(`${set}_dt_segm.json${suffix}`) as CocoResult[];
     const report = vocReport(gt, detections);
-    close(report.meanAp, vocThresholds.map((iou) => golden.mAP[iou.toFixed(2)]), 'mAP');
-    assert.equal(report.byCategory.map(({ categoryId }) => categoryId), golden.sorted_category_ids);
+    close(
+      report.meanAp,
+      vocThresholds.map((iou) => golden.mAP[iou.toFixed(2)]),
+      'mAP',
+    );
+    assert.equal(
+      report.byCategory.map(({ categoryId }) => categoryId),
+      golden.sorted_category_ids,
+    );
     vocThresholds.forEach((iou, t) =>
       close(
         report.byCategory.map(({ ap }) => ap[t]),
@@ -134,7 +168,11 @@ test('classification', () => {
   close([meanAp], [(expected[0] + expected[2] + expected[3]) / 3], 'mAP');
 });
 
-const vocDetection = (image: string, [x1, y1, x2, y2, score]: number[]): VocDetection => ({ image, box: [x1, y1, x2, y2], score });
+const vocDetection = (image: string, [x1, y1, x2, y2, score]: number[]): VocDetection => ({
+  image,
+  box: [x1, y1, x2, y2],
+  score,
+});
 
 /** The objects and detections of one class. */
 function ofClass({ images, gt_boxes_1_based_inclusive, detections_x1y1x2y2score_0_based }: BoxCase, name: string) {

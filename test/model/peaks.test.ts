@@ -1,8 +1,8 @@
 import * as reference from '@cim/kernels/peak/peak.reference';
 import { findPeaks, peakResponse, peaksInImage } from '@cim/model/peaks/index';
+import { expectClose } from '@cim/runtime/testing';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { expectClose } from '@cim/runtime/testing';
 
 const test = suite('peaks');
 

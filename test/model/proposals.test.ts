@@ -17,7 +17,11 @@ const noise = (width: number, height: number, seed: number): RgbImage => ({
   height,
   rgb: Uint8Array.from(randomArray([3 * width * height], seed, 0, 256), Math.floor),
 });
-const plain = (width: number, height: number): RgbImage => ({ width, height, rgb: new Uint8Array(3 * width * height).fill(90) });
+const plain = (width: number, height: number): RgbImage => ({
+  width,
+  height,
+  rgb: new Uint8Array(3 * width * height).fill(90),
+});
 const scene = (index: number, width = 192, height = 144) => demoScene(11, 'train', index, width, height);
 
 const masksOf = (p: Proposals): Uint8Array[] => Array.from({ length: p.count }, (_, n) => proposalMask(p, n));
@@ -56,7 +60,7 @@ function components(labels: ArrayLike<number>, width: number, height: number): n
 for (const [name, image] of Object.entries({
   'a scene': scene(0).image,
   'an odd-sized scene': scene(1, 101, 67).image,
-  'noise': noise(45, 38, 3),
+  noise: noise(45, 38, 3),
   'one colour': plain(60, 50),
   '3×5': noise(3, 5, 4),
   '40×1': noise(40, 1, 5),
@@ -95,10 +99,14 @@ for (const [name, image] of Object.entries({
       assert.equal([...boxes.subarray(4 * n, 4 * n + 4)], box);
       assert.equal(packed.subarray(n * words, (n + 1) * words), expected);
       const share = area / (width * height);
-      assert.ok(share > PROPOSAL_DEFAULTS.minAreaFraction && share < PROPOSAL_DEFAULTS.maxAreaFraction, `share ${share}`);
+      assert.ok(
+        share > PROPOSAL_DEFAULTS.minAreaFraction && share < PROPOSAL_DEFAULTS.maxAreaFraction,
+        `share ${share}`,
+      );
     });
     for (let n = 0; n < Math.min(p.count, 60); n++) {
-      for (let m = 0; m < n; m++) assert.ok(iou(masks[n], masks[m]) <= PROPOSAL_DEFAULTS.nms, `${m} and ${n} are near-duplicates`);
+      for (let m = 0; m < n; m++)
+        assert.ok(iou(masks[n], masks[m]) <= PROPOSAL_DEFAULTS.nms, `${m} and ${n} are near-duplicates`);
     }
   });
 }
@@ -118,7 +126,13 @@ test('the same image gives the same proposals', async () => {
 
 test('limits are kept', async () => {
   const { image } = scene(3);
-  const p = await proposeMasks(device, image, { superpixels: 150, limit: 30, nms: 0.5, minAreaFraction: 0.01, maxAreaFraction: 0.2 });
+  const p = await proposeMasks(device, image, {
+    superpixels: 150,
+    limit: 30,
+    nms: 0.5,
+    minAreaFraction: 0.01,
+    maxAreaFraction: 0.2,
+  });
   assert.is(p.count, 30);
   assert.ok(p.leafCount > 75 && p.leafCount < 300, `${p.leafCount} leaves`);
   const pixels = image.width * image.height;
@@ -128,7 +142,11 @@ test('limits are kept', async () => {
 });
 
 test('impossible requests are refused', async () => {
-  const refusal = async (work: Promise<unknown>): Promise<unknown> => work.then(() => null, (error) => error);
+  const refusal = async (work: Promise<unknown>): Promise<unknown> =>
+    work.then(
+      () => null,
+      (error) => error,
+    );
   for (const [image, options] of [
     [{ ...plain(4, 4), width: 5 }, {}],
     [plain(0, 4), {}],

@@ -1,6 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { suite } from 'uvu';
-import * as assert from 'uvu/assert';
 import { boxIou, maskIou, measureMask } from '@cim/model/evaluate/iou';
 import { boxRuns, polygonRuns, polygonsRuns } from '@cim/model/evaluate/polygon';
 import {
@@ -18,17 +16,35 @@ import {
   uncompressRuns,
   type XywhBox,
 } from '@cim/model/evaluate/rle';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
 
 type Size = [number, number];
 
 // Made with pycocotools 2.0.
 const golden: {
-  masks: { name: string; size: Size; bits_row_major: string; counts: number[]; rle: Rle; area: number; bbox_xywh: number[] }[];
+  masks: {
+    name: string;
+    size: Size;
+    bits_row_major: string;
+    counts: number[];
+    rle: Rle;
+    area: number;
+    bbox_xywh: number[];
+  }[];
   uncompressed: { name: string; size: Size; counts: number[]; rle: Rle; area: number; bbox_xywh: number[] }[];
   iou: { dt: Rle[]; gt: Rle[]; iscrowd: number[]; iou: number[][] }[];
   bbox_iou: { dt_xywh: XywhBox[]; gt_xywh: XywhBox[]; iscrowd: number[]; iou: number[][] }[];
   merge: { rles: Rle[]; union: Rle; intersection: Rle }[];
-  polygons: { name: string; size: Size; polygons: number[][]; each: string[]; merged: string; area: number; bbox_xywh: number[] }[];
+  polygons: {
+    name: string;
+    size: Size;
+    polygons: number[][];
+    each: string[];
+    merged: string;
+    area: number;
+    bbox_xywh: number[];
+  }[];
   boxes: { size: Size; xywh: XywhBox[]; rles: string[]; area: number[] }[];
 } = JSON.parse(readFileSync(new URL('../golden/coco/rle.json', import.meta.url), 'utf8'));
 
@@ -75,7 +91,9 @@ test('IoU of masks', () => {
   for (const [index, { dt, gt, iscrowd, iou }] of golden.iou.entries()) {
     const [detections, truths] = [dt, gt].map((masks) => masks.map((rle) => measureMask(parseRle(rle))));
     detections.forEach((detection, d) =>
-      truths.forEach((truth, g) => close(maskIou(detection, truth, iscrowd[g] === 1), iou[d][g], `${index}: ${d}, ${g}`)),
+      truths.forEach((truth, g) =>
+        close(maskIou(detection, truth, iscrowd[g] === 1), iou[d][g], `${index}: ${d}, ${g}`),
+      ),
     );
   }
 });

@@ -1,6 +1,6 @@
 /** Small networks and made-up samples for tests of training. */
 import type { CimConfig } from '@cim/model/cim';
-import { cropMaskArea, clipBoxes, maskBox, packMasks } from '@cim/model/masks/index';
+import { clipBoxes, cropMaskArea, maskBox, packMasks } from '@cim/model/masks/index';
 import type { SolverConfig } from '@cim/model/solver/solver';
 import type { HostSample } from '@cim/model/train/sample';
 import { Generator } from '@cim/runtime';
@@ -46,7 +46,11 @@ export function makeSample(seed: number, width: number, height: number): HostSam
   paint(object, (i) => {
     rgb[3 * i + label] = 255;
   });
-  const boxes = [object, ...Array.from({ length: 8 }, place), [object[0], object[1], object[2], object[3] - 2] as const];
+  const boxes = [
+    object,
+    ...Array.from({ length: 8 }, place),
+    [object[0], object[1], object[2], object[3] - 2] as const,
+  ];
   const bytes = new Uint8Array(boxes.length * width * height);
   boxes.forEach((box, n) =>
     paint(box, (i) => {

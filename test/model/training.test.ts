@@ -1,8 +1,8 @@
 import { Cim } from '@cim/model/cim';
 import { Solver } from '@cim/model/solver/solver';
 import { NonFiniteLossError, type StepReport } from '@cim/model/train/loop';
-import { trainCim } from '@cim/model/train/train-cim';
 import type { HostSample } from '@cim/model/train/sample';
+import { trainCim } from '@cim/model/train/train-cim';
 import { Generator } from '@cim/runtime';
 import { testDevice } from '@cim/runtime/testing';
 import { suite } from 'uvu';
@@ -20,22 +20,15 @@ async function train(steps: number, samples: readonly (HostSample | null)[], bas
   const solver = new Solver(device, cim.parameters, { ...tinySolver, schedule: { ...tinySolver.schedule, baseLr } });
   const reports: StepReport[] = [];
   try {
-    await trainCim(
-      device,
-      cim,
-      solver,
-      { count: samples.length, load: async (index) => samples[index] },
-      generator,
-      {
-        steps,
-        imagesPerStep: 2,
-        imagesPerPass: 2,
-        jitter,
-        start: 0,
-        savesAt: () => false,
-        onStep: async (report) => void reports.push(report),
-      },
-    );
+    await trainCim(device, cim, solver, { count: samples.length, load: async (index) => samples[index] }, generator, {
+      steps,
+      imagesPerStep: 2,
+      imagesPerPass: 2,
+      jitter,
+      start: 0,
+      savesAt: () => false,
+      onStep: async (report) => void reports.push(report),
+    });
   } finally {
     solver.dispose();
     cim.parameters.dispose();

@@ -1,10 +1,8 @@
-import * as kernels from '@cim/kernels';
 import * as reference from '@cim/kernels/image/image.reference';
 import { functional as F } from '@cim/runtime';
 import { expectClose, randomArray, testDevice } from '@cim/runtime/testing';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { golden } from '../golden.ts';
 
 const test = suite('image preparation');
 const device = await testDevice();
@@ -23,40 +21,13 @@ function mirrored(rgb: Uint8Array, width: number): Uint8Array {
   });
 }
 
-for (const name of ['up', 'down', 'same', 'round_half']) {
-  test(`golden prep_image_${name}`, async () => {
-    const file = golden(`prep_image_${name}`);
-    const bgr = file.tensor('in.image_bgr', 'U8');
-    const [height, width] = bgr.shape;
-    const rgb = bgr.data.map((_, i) => bgr.data[i - (i % 3) + 2 - (i % 3)]);
-    const targetSize: number = file.options.target_size;
-    assert.is(kernels.resizedSize(height, width, targetSize).scale, file.options.im_scale);
-    const image = F.prepareImage(device, rgb, { height, width, targetSize, flip: false, ...NORMALISATION });
-    const expected = file.tensor('out.data');
-    assert.equal(image.shape, expected.shape);
-    const actual = await image.read();
-    // Where the value before truncation is all but whole, one grey level either way is right.
-    const levels = file.tensor('out.resized_float_bgr').data;
-    const plane = expected.data.length / 3;
-    for (let i = 0; i < actual.length; i++) {
-      const channel = Math.floor(i / plane);
-      const level = levels[(i % plane) * 3 + 2 - channel];
-      const tolerance = Math.abs(level - Math.round(level)) < 1e-3 ? 0.0176 : 1e-5;
-      assert.ok(
-        Math.abs(actual[i] - expected.data[i]) <= tolerance,
-        `element ${i}: ${actual[i]} for ${expected.data[i]}`,
-      );
-    }
-    const fromMirrored = F.prepareImage(device, mirrored(rgb, width), {
-      height,
-      width,
-      targetSize,
-      flip: true,
-      ...NORMALISATION,
-    });
-    assert.equal(await fromMirrored.read(), actual);
-  });
-}
+test('a flipped image is prepared as the mirrored one', async () => {
+  const [height, width] = [9, 14];
+  const rgb = randomBytes(height * width * 3);
+  const options = { height, width, targetSize: 23, ...NORMALISATION };
+  const flipped = await F.prepareImage(device, rgb, { ...options, flip: true }).read();
+  assert.equal(flipped, await F.prepareImage(device, mirrored(rgb, width), { ...options, flip: false }).read());
+});
 
 const NEUTRAL = { scale: 1, shiftX: 0, shiftY: 0, brightness: 1, offset: 0, channels: [1, 1, 1] } as const;
 for (const [height, width] of [

@@ -1,10 +1,9 @@
 import * as kernels from '@cim/kernels';
 import * as reference from '@cim/kernels/resize/resize.reference';
-import { functional as F, Tape, type Tensor } from '@cim/runtime';
+import { functional as F, Tape } from '@cim/runtime';
 import { expectClose, randomArray, runKernel, testDevice } from '@cim/runtime/testing';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { golden } from '../golden.ts';
 import { differentiate, expectFiniteDifferences } from './gradients.ts';
 
 const test = suite('resizing');
@@ -94,30 +93,6 @@ test('padding', async () => {
     );
   }
 });
-
-const bilinear8 = (tape: Tape, [x]: Tensor[]): Tensor =>
-  F.upsampleBilinear(tape, x, [8 * x.shape[2], 8 * x.shape[3]], { alignCorners: true });
-const GOLDENS: [name: string, operation: (tape: Tape, inputs: Tensor[]) => Tensor][] = [
-  ['op_upsample_nearest_x2', (tape, [x]) => F.upsampleNearest(tape, x, 2)],
-  ['op_upsample_nearest_x4', (tape, [x]) => F.upsampleNearest(tape, x, 4)],
-  ['op_upsample_nearest_x8', (tape, [x]) => F.upsampleNearest(tape, x, 8)],
-  ['op_upsample_bilinear_x8', bilinear8],
-  ['op_upsample_bilinear_x8_thin', bilinear8],
-  ['op_global_pad', (tape, [x]) => F.padBottomRight(tape, x, { bottom: 26, right: 27 })],
-];
-for (const [name, operation] of GOLDENS) {
-  test(`golden ${name}`, async () => {
-    const file = golden(name);
-    const { y, shape, gradients } = await differentiate(
-      operation,
-      [file.tensor('in.x')],
-      () => file.tensor('in.gout').data,
-    );
-    assert.equal(shape, file.tensor('out.y').shape);
-    expectClose(y, file.tensor('out.y').data);
-    expectClose(gradients[0], file.tensor('grad.x').data, { scaled: 2e-5 });
-  });
-}
 
 test('addUpsampled equals its parts, gradients too', async () => {
   const inputs = [
