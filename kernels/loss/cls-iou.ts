@@ -11,8 +11,9 @@
  * are 0. CPU reference: loss.reference.ts.
  */
 import { defineKernel, f32, type Kernel, linearGrid, linearIndex, read, u32, wgsl, write } from '../kernel.ts';
+import { workgroupSum } from '../reduce/workgroup-sum.ts';
 import { lossWeightBag } from './loss-weight-bag.ts';
-import { clampScore, LOSS_WORKGROUP, workgroupSum } from './workgroup-sum.ts';
+import { clampScore, LOSS_WORKGROUP } from './probability.ts';
 
 export interface ClsIouShape {
   /** Proposals. */
@@ -71,7 +72,7 @@ export function clsIouLoss(
     grid: [1, 1, 1],
     flops: 4 * elements,
     bytes: 8 * elements,
-    source: () => wgsl`${workgroupSum}${clampScore}${lossWeightBag}${bagFactor}
+    source: () => wgsl`${workgroupSum(LOSS_WORKGROUP, 'vec4f')}${clampScore}${lossWeightBag}${bagFactor}
 fn score(row: u32, column: u32) -> f32 { return clampScore(cls[row * u.columns + column]) * bagFactor(row, column); }
 
 @compute @workgroup_size(${LOSS_WORKGROUP})
@@ -91,7 +92,7 @@ fn main(@builtin(local_invocation_index) local: u32) {
       rows.w += 1.0;
     }
   }
-  let sums = workgroupSum(local, rows);
+  let sums = workgroupSum(rows, local);
 
   let bag = lossWeightBag(local, ${BAG_SLOTS}u);
 

@@ -6,7 +6,19 @@
  *
  * CPU reference: loss.reference.ts.
  */
-import { defineKernel, f32, type Grid, type Kernel, linearGrid, linearIndex, MAX_GRID, read, u32, wgsl, write } from '../kernel.ts';
+import {
+  defineKernel,
+  f32,
+  type Grid,
+  type Kernel,
+  linearGrid,
+  linearIndex,
+  MAX_GRID,
+  read,
+  u32,
+  wgsl,
+  write,
+} from '../kernel.ts';
 
 const WORKGROUP = 64;
 

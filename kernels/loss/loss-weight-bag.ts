@@ -9,7 +9,8 @@
  * The first row wins ties. CPU reference: loss.reference.ts.
  */
 import { defineKernel, f32, type Kernel, linearGrid, linearIndex, read, u32, wgsl, write } from '../kernel.ts';
-import { clampScore, LOSS_WORKGROUP, workgroupSum } from './workgroup-sum.ts';
+import { workgroupSum } from '../reduce/workgroup-sum.ts';
+import { clampScore, LOSS_WORKGROUP } from './probability.ts';
 
 /**
  * WGSL `lossWeightBag(local, slots)`: the loss. Leaves for column c in state[slots + 2c] the row r, in the next word
@@ -67,7 +68,7 @@ fn lossWeightBag(local: u32, slots: u32) -> f32 {
     }
     workgroupBarrier();
   }
-  return workgroupSum(local, vec4f(loss, 0.0, 0.0, 0.0)).x / f32(u.columns);
+  return workgroupSum(vec4f(loss, 0.0, 0.0, 0.0), local).x / f32(u.columns);
 }`;
 
 export interface LossWeightBagShape {
@@ -89,7 +90,7 @@ export function lossWeightBagLoss({
     grid: [1, 1, 1],
     flops: n * columns,
     bytes: 4 * n * columns,
-    source: () => wgsl`${workgroupSum}${clampScore}${lossWeightBag}
+    source: () => wgsl`${workgroupSum(LOSS_WORKGROUP, 'vec4f')}${clampScore}${lossWeightBag}
 fn score(row: u32, column: u32) -> f32 { return scores[row * u.columns + column]; }
 
 @compute @workgroup_size(${LOSS_WORKGROUP})

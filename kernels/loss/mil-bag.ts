@@ -4,7 +4,8 @@
  * first, which is always positive. CPU reference: loss.reference.ts.
  */
 import { defineKernel, f32, type Kernel, linearGrid, linearIndex, read, u32, wgsl, write } from '../kernel.ts';
-import { clampScore, LOSS_WORKGROUP, workgroupSum } from './workgroup-sum.ts';
+import { workgroupSum } from '../reduce/workgroup-sum.ts';
+import { clampScore, LOSS_WORKGROUP } from './probability.ts';
 
 export interface MilBagShape {
   /** Proposals. */
@@ -26,7 +27,7 @@ export function milBagLoss({
     grid: [1, 1, 1],
     flops: 2 * n * columns,
     bytes: 8 * n * columns,
-    source: () => wgsl`${workgroupSum}${clampScore}
+    source: () => wgsl`${workgroupSum(LOSS_WORKGROUP)}${clampScore}
 var<workgroup> columnSums: array<f32, ${LOSS_WORKGROUP}>;
 
 fn isPositive(column: u32) -> bool {
@@ -61,7 +62,7 @@ fn main(@builtin(local_invocation_index) local: u32) {
     }
     workgroupBarrier();
   }
-  let total = workgroupSum(local, vec4f(loss, 0.0, 0.0, 0.0)).x;
+  let total = workgroupSum(loss, local);
   if (local == 0u) { state[0] = total / f32(u.columns); }
 }`,
   });

@@ -3,7 +3,8 @@
  * −t·ln σ(x) − (1−t)·ln σ(−x), t 0 or 1. CPU reference: loss.reference.ts.
  */
 import { defineKernel, f32, type Kernel, linearGrid, linearIndex, read, u32, wgsl, write } from '../kernel.ts';
-import { LOSS_WORKGROUP, workgroupSum } from './workgroup-sum.ts';
+import { workgroupSum } from '../reduce/workgroup-sum.ts';
+import { LOSS_WORKGROUP } from './probability.ts';
 
 /** loss [1]. */
 export function multiLabelSoftMarginLoss({ n }: { n: number }): Kernel<'logits' | 'targets' | 'loss'> {
@@ -14,7 +15,7 @@ export function multiLabelSoftMarginLoss({ n }: { n: number }): Kernel<'logits' 
     grid: [1, 1, 1],
     flops: 6 * n,
     bytes: 8 * n,
-    source: () => wgsl`${workgroupSum}
+    source: () => wgsl`${workgroupSum(LOSS_WORKGROUP)}
 @compute @workgroup_size(${LOSS_WORKGROUP})
 fn main(@builtin(local_invocation_index) local: u32) {
   var sum = 0.0;
@@ -22,7 +23,7 @@ fn main(@builtin(local_invocation_index) local: u32) {
     let x = logits[i];
     sum += max(x, 0.0) - x * targets[i] + log(1.0 + exp(-abs(x)));
   }
-  let total = workgroupSum(local, vec4f(sum, 0.0, 0.0, 0.0)).x;
+  let total = workgroupSum(sum, local);
   if (local == 0u) { loss[0] = total / f32(u.n); }
 }`,
   });

@@ -8,7 +8,8 @@
  * BCE is the mean over K columns; every background row is a cluster of its own. CPU reference: loss.reference.ts.
  */
 import { defineKernel, f32, type Kernel, linearGrid, linearIndex, read, u32, wgsl, write } from '../kernel.ts';
-import { clampScore, LOSS_WORKGROUP, workgroupSum } from './workgroup-sum.ts';
+import { workgroupSum } from '../reduce/workgroup-sum.ts';
+import { clampScore, LOSS_WORKGROUP } from './probability.ts';
 
 export interface PclShape {
   /** Proposals. */
@@ -32,7 +33,7 @@ export function pclLoss({ n, columns }: PclShape): Kernel<'cls' | 'clusters' | '
     grid: [1, 1, 1],
     flops: 8 * n * columns,
     bytes: 8 * n * columns,
-    source: () => wgsl`${workgroupSum}${clampScore}
+    source: () => wgsl`${workgroupSum(LOSS_WORKGROUP)}${clampScore}
 @compute @workgroup_size(${LOSS_WORKGROUP})
 fn main(@builtin(local_invocation_index) local: u32) {
   let classes = 1u;
@@ -57,7 +58,7 @@ fn main(@builtin(local_invocation_index) local: u32) {
     members += select(0.0, 1.0, class_ >= 0.0);
   }
   storageBarrier();
-  let scale = 12.0 / (workgroupSum(local, vec4f(members, 0.0, 0.0, 0.0)).x + 1e-6);
+  let scale = 12.0 / (workgroupSum(members, local) + 1e-6);
 
   // Chain the rows of every cluster.
   for (var row = local; row < u.n; row += ${LOSS_WORKGROUP}u) {
@@ -94,7 +95,7 @@ fn main(@builtin(local_invocation_index) local: u32) {
     // ∂/∂row = ∂/∂mean / size, and the term itself is multiplied by size.
     state[slopes + i] = select(1.0, -1.0, positive) * passes(mean) * scale / (likelihood * f32(u.columns));
   }
-  let total = workgroupSum(local, vec4f(loss, 0.0, 0.0, 0.0)).x;
+  let total = workgroupSum(loss, local);
   if (local == 0u) { state[0] = scale * total / f32(u.columns); }
 }`,
   });

@@ -1,26 +1,28 @@
-/** WGSL that sums one f32 of every invocation of a workgroup, always in the same order. */
+/** WGSL that sums one value of every invocation of a workgroup, always in the same order. */
 
 /**
- * Declares `fn workgroupSum(value: f32, lane: u32) -> f32`; every invocation gets the sum. Call it in uniform control
- * flow. Two levels of √size terms each: fewer barriers than a tree, which cost more than additions on software drivers.
+ * Declares `fn workgroupSum(value: T, lane: u32) -> T`; every invocation gets the sum. Call it in uniform control flow.
+ * Two levels of √size terms each: fewer barriers than a tree, which cost more than additions on software drivers, and a
+ * tenth of a second or more to compile.
  *
  * @param size invocations of the workgroup, a square number
+ * @param type T
  */
-export function workgroupSum(size: number): string {
+export function workgroupSum(size: number, type: 'f32' | 'vec4f' = 'f32'): string {
   const side = Math.sqrt(size);
   return `
-var<workgroup> sumTerms: array<f32, ${size}>;
-var<workgroup> sumRows: array<f32, ${side}>;
-fn workgroupSum(value: f32, lane: u32) -> f32 {
+var<workgroup> sumTerms: array<${type}, ${size}>;
+var<workgroup> sumRows: array<${type}, ${side}>;
+fn workgroupSum(value: ${type}, lane: u32) -> ${type} {
   sumTerms[lane] = value;
   workgroupBarrier();
   if (lane < ${side}u) {
-    var row = 0.0;
+    var row = ${type}();
     for (var k = 0u; k < ${side}u; k++) { row += sumTerms[lane * ${side}u + k]; }
     sumRows[lane] = row;
   }
   workgroupBarrier();
-  var total = 0.0;
+  var total = ${type}();
   for (var k = 0u; k < ${side}u; k++) { total += sumRows[k]; }
   return total;
 }`;

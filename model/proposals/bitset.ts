@@ -5,7 +5,15 @@ export const hasLeaf = (sets: Uint32Array, words: number, row: number, leaf: num
   ((sets[row * words + (leaf >>> 5)] >>> (leaf & 31)) & 1) === 1;
 
 /** to[row] = p[i] ∪ q[j]. */
-export function unite(to: Uint32Array, row: number, p: Uint32Array, i: number, q: Uint32Array, j: number, words: number): void {
+export function unite(
+  to: Uint32Array,
+  row: number,
+  p: Uint32Array,
+  i: number,
+  q: Uint32Array,
+  j: number,
+  words: number,
+): void {
   for (let w = 0; w < words; w++) to[row * words + w] = p[i * words + w] | q[j * words + w];
 }
 
@@ -25,7 +33,8 @@ export class LeafAreas {
     for (let byte = 0; byte < 4 * this.#words; byte++) {
       for (let subset = 1; subset < 256; subset++) {
         const lowest = 31 - Math.clz32(subset & -subset);
-        this.#table[byte * 256 + subset] = this.#table[byte * 256 + (subset & (subset - 1))] + (area[8 * byte + lowest] ?? 0);
+        this.#table[byte * 256 + subset] =
+          this.#table[byte * 256 + (subset & (subset - 1))] + (area[8 * byte + lowest] ?? 0);
       }
     }
   }

@@ -35,7 +35,11 @@ interface Measures {
  * Every node of the trees, and the unions of adjacent pairs among the longest-lived nodes of a tree, whose area is in
  * ({@link areas} shares of the image, exclusive). The same region may appear several times.
  */
-export function gatherCandidates(leaves: Leaves, trees: readonly MergeTree[], areas: readonly [number, number]): Candidates {
+export function gatherCandidates(
+  leaves: Leaves,
+  trees: readonly MergeTree[],
+  areas: readonly [number, number],
+): Candidates {
   const words = wordsFor(leaves.count);
   const capacity = trees.length * (2 * leaves.count - 1 + (PERSISTENT * (PERSISTENT - 1)) / 2);
   const members = new Uint32Array(capacity * words);
@@ -48,7 +52,10 @@ export function gatherCandidates(leaves: Leaves, trees: readonly MergeTree[], ar
     const m = measureNodes(leaves, tree);
     const height = tree.death[tree.count - 1] + 1e-9;
     const span = (node: number): number => (tree.death[node] - tree.birth[node]) / height;
-    const life = Float64Array.from({ length: tree.count }, (_, node) => 0.5 * span(node) + (0.5 * tree.death[node]) / height);
+    const life = Float64Array.from(
+      { length: tree.count },
+      (_, node) => 0.5 * span(node) + (0.5 * tree.death[node]) / height,
+    );
 
     const consider = (i: number, j: number, lifetime: number, seamLength: number, seamEdge: number): void => {
       const sum = (values: Float64Array): number => (i === j ? values[i] : values[i] + values[j]);
@@ -74,7 +81,10 @@ export function gatherCandidates(leaves: Leaves, trees: readonly MergeTree[], ar
     for (let node = 0; node < tree.count; node++) consider(node, node, life[node], 0, 0);
 
     const persistent = Array.from({ length: tree.count }, (_, node) => node)
-      .filter((node) => m.area[node] > PERSISTENT_AREA[0] * leaves.pixels && m.area[node] < PERSISTENT_AREA[1] * leaves.pixels)
+      .filter(
+        (node) =>
+          m.area[node] > PERSISTENT_AREA[0] * leaves.pixels && m.area[node] < PERSISTENT_AREA[1] * leaves.pixels,
+      )
       .sort((p, q) => span(q) - span(p) || p - q)
       .slice(0, PERSISTENT);
     const seams = measureSeams(leaves, sets, words, persistent);
@@ -87,7 +97,12 @@ export function gatherCandidates(leaves: Leaves, trees: readonly MergeTree[], ar
       }
     }
   }
-  return { count, members: members.subarray(0, count * words), area: area.subarray(0, count), score: score.subarray(0, count) };
+  return {
+    count,
+    members: members.subarray(0, count * words),
+    area: area.subarray(0, count),
+    score: score.subarray(0, count),
+  };
 }
 
 /**
@@ -130,7 +145,14 @@ function treeMembers(leafCount: number, tree: MergeTree, words: number): Uint32A
 
 function measureNodes(leaves: Leaves, tree: MergeTree): Measures {
   const column = (): Float64Array => new Float64Array(tree.count);
-  const m = { area: column(), border: column(), length: column(), edge: column(), innerLength: column(), innerEdge: column() };
+  const m = {
+    area: column(),
+    border: column(),
+    length: column(),
+    edge: column(),
+    innerLength: column(),
+    innerEdge: column(),
+  };
   m.area.set(leaves.area);
   m.border.set(leaves.border);
   const { boundaries } = leaves;

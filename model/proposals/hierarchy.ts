@@ -62,7 +62,8 @@ export function buildHierarchy(leaves: Leaves, criterion: MergeCriterion): Merge
   /** 1 − Σ min of two histograms, each scaled to sum 1. */
   const difference = (rows: Float64Array, width: number, a: number, b: number, sumA: number, sumB: number): number => {
     let common = 0;
-    for (let k = 0, i = a * width, j = b * width; k < width; k++, i++, j++) common += Math.min(rows[i] / sumA, rows[j] / sumB);
+    for (let k = 0, i = a * width, j = b * width; k < width; k++, i++, j++)
+      common += Math.min(rows[i] / sumA, rows[j] / sumB);
     return 1 - common;
   };
   const rowSum = (rows: Float64Array, width: number, a: number): number => {
@@ -78,7 +79,8 @@ export function buildHierarchy(leaves: Leaves, criterion: MergeCriterion): Merge
       for (let c = 0; c < 3; c++) sum += (colour[3 * a + c] / area[a] - colour[3 * b + c] / area[b]) ** 2;
       d += (criterion.colour * Math.sqrt(sum)) / COLOUR_UNIT;
     }
-    if (criterion.histogram > 0) d += criterion.histogram * difference(histogram, HISTOGRAM, a, b, 3 * area[a], 3 * area[b]);
+    if (criterion.histogram > 0)
+      d += criterion.histogram * difference(histogram, HISTOGRAM, a, b, 3 * area[a], 3 * area[b]);
     if (criterion.texture > 0) {
       const [sumA, sumB] = [rowSum(texture, ORIENTATIONS, a), rowSum(texture, ORIENTATIONS, b)];
       d += criterion.texture * difference(texture, ORIENTATIONS, a, b, sumA, sumB);

@@ -72,7 +72,18 @@ export function describeLeaves(maps: PixelMaps, { labels, leafCount }: Partition
     }
   }
   const boundaries = findBoundaries(maps, labels);
-  return { count: leafCount, pixels: n, perimeter: 2 * (width + height), area, colour, histogram, texture, box, border, boundaries };
+  return {
+    count: leafCount,
+    pixels: n,
+    perimeter: 2 * (width + height),
+    area,
+    colour,
+    histogram,
+    texture,
+    box,
+    border,
+    boundaries,
+  };
 }
 
 /** Tight boxes of the leaves [leafCount, 4]: x1, y1, and exclusive x2, y2. */

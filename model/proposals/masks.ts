@@ -64,7 +64,8 @@ export function proposalBoxes({ width, height, count, labels, leafCount, members
     boxes.set([width, height, 0, 0], 4 * n);
     for (let leaf = 0; leaf < leafCount; leaf++) {
       if (!hasLeaf(members, words, n, leaf)) continue;
-      for (let k = 0; k < 4; k++) boxes[4 * n + k] = (k < 2 ? Math.min : Math.max)(boxes[4 * n + k], leafBoxes[4 * leaf + k]);
+      for (let k = 0; k < 4; k++)
+        boxes[4 * n + k] = (k < 2 ? Math.min : Math.max)(boxes[4 * n + k], leafBoxes[4 * leaf + k]);
     }
   }
   return boxes;

@@ -8,12 +8,13 @@
 import type { ImageSize } from '@cim/kernels/proposal/proposal';
 import type { Device } from '@cim/runtime/device';
 import { ShapeError } from '@cim/runtime/errors';
+import type { RgbImage } from '../image.ts';
 import { LeafAreas, wordsFor } from './bitset.ts';
 import { type Candidates, gatherCandidates } from './candidates.ts';
 import { connectSuperpixels, MAX_LEAVES } from './connectivity.ts';
 import { buildHierarchy, type MergeCriterion } from './hierarchy.ts';
 import { describeLeaves, type Leaves } from './leaves.ts';
-import { type RgbImage, segmentPixels } from './superpixels.ts';
+import { segmentPixels } from './superpixels.ts';
 
 export interface ProposalOptions {
   /** About how many superpixels; 1 … 16384. */
@@ -103,7 +104,13 @@ function suppress(candidates: Candidates, leaves: Leaves, threshold: number, lim
 }
 
 /** Whether the mask IoU of a candidate with any of those kept exceeds the threshold. */
-function overlapsAny({ members, area }: Candidates, row: number, kept: readonly number[], areas: LeafAreas, threshold: number): boolean {
+function overlapsAny(
+  { members, area }: Candidates,
+  row: number,
+  kept: readonly number[],
+  areas: LeafAreas,
+  threshold: number,
+): boolean {
   for (const other of kept) {
     const small = Math.min(area[row], area[other]);
     const large = Math.max(area[row], area[other]);

@@ -9,11 +9,7 @@ import {
 } from '@cim/kernels/proposal/proposal';
 import type { Device } from '@cim/runtime/device';
 import type { Tensor } from '@cim/runtime/tensor';
-
-/** Interleaved 8-bit RGB, row-major: 3 · width · height bytes. */
-export interface RgbImage extends ImageSize {
-  readonly rgb: Uint8Array;
-}
+import type { RgbImage } from '../image.ts';
 
 /** What the GPU finds of every pixel; planes are [height · width]. */
 export interface PixelMaps extends ImageSize {

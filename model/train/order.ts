@@ -25,7 +25,8 @@ export class SampleSequence<T> {
   #ahead: { position: number; sample: Promise<T> } | undefined;
 
   constructor(source: SampleSource<T>, seed: number) {
-    if (source.count === 0) throw new NoSamplesError('There is nothing to train on: no image has a label.', 'Check the annotations.');
+    if (source.count === 0)
+      throw new NoSamplesError('There is nothing to train on: no image has a label.', 'Check the annotations.');
     this.#source = source;
     this.#seed = seed;
   }
@@ -48,7 +49,10 @@ export class SampleSequence<T> {
       const sample = await this.#source.load((first + i) % count);
       if (sample !== null) return sample;
     }
-    throw new NoSamplesError(`None of the ${count} training samples can be used.`, 'The reasons were reported above, one per image.');
+    throw new NoSamplesError(
+      `None of the ${count} training samples can be used.`,
+      'The reasons were reported above, one per image.',
+    );
   }
 
   #index(position: number): number {

@@ -1,5 +1,6 @@
 import { type Device, functional as F, type Generator, type Tensor } from '@cim/runtime';
 import type { Batch, Supervision } from '../cim.ts';
+import type { RgbImage } from '../image.ts';
 import { flipBoxes, flipRegionMasks, type OverlapCache, type PackedMasks } from '../masks/index.ts';
 import { REGION_SIZE } from '../region/mask-fuse.ts';
 
@@ -8,12 +9,8 @@ export const IMAGE_MEAN: readonly [number, number, number] = [0.485, 0.456, 0.40
 export const IMAGE_STD: readonly [number, number, number] = [0.229, 0.224, 0.225];
 
 /** A decoded image. */
-export interface HostImage {
+export interface HostImage extends RgbImage {
   readonly name: string;
-  readonly width: number;
-  readonly height: number;
-  /** RGB, 8 bits, row-major [H, W, 3]. */
-  readonly rgb: Uint8Array;
 }
 
 /** The N proposals of one image. */
@@ -110,7 +107,12 @@ export function uploadRegions(device: Device, views: readonly RegionView[]): Pic
 /** Augmented samples of one image size as a batch. */
 export function uploadBatch(device: Device, samples: readonly HostSample[], views: readonly Augmentation[]): Batch {
   const images = samples.map(({ image }, i) => uploadImage(device, image, views[i]));
-  const regions = samples.map(({ proposals, image: { width } }, i) => ({ proposals, flip: views[i].flip, width, scale: 1 }));
+  const regions = samples.map(({ proposals, image: { width } }, i) => ({
+    proposals,
+    flip: views[i].flip,
+    width,
+    scale: 1,
+  }));
   return { images: stack(device, images), ...uploadRegions(device, regions) };
 }
 

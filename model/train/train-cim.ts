@@ -91,7 +91,14 @@ export async function trainCim(
       for (const group of equalSizes(draws, imagesPerPass)) {
         device.scope(() => {
           const tape = new Tape(device);
-          const scores = cim.forward(tape, uploadBatch(device, group.map((d) => d.sample), group.map((d) => d.view)));
+          const scores = cim.forward(
+            tape,
+            uploadBatch(
+              device,
+              group.map((d) => d.sample),
+              group.map((d) => d.view),
+            ),
+          );
           group.forEach(({ index, sample }, i) => {
             const supervision = uploadSupervision(device, sample, overlaps);
             const losses = cim.losses(tape, scores[i], supervision, antiNoiseFor(generator.seed, step, index));

@@ -44,7 +44,10 @@ export async function trainClassifier(
       samples.forEach(({ labels }, i) => targets.set(labels, i * classes));
       const values = device.scope(() => {
         const tape = new Tape(device);
-        const images = stack(device, samples.map(({ image }) => uploadImage(device, image, drawAugmentation(generator, jitter, geometry))));
+        const images = stack(
+          device,
+          samples.map(({ image }) => uploadImage(device, image, drawAugmentation(generator, jitter, geometry))),
+        );
         const { loss } = classifier.loss(tape, images, device.tensor(targets, [batch, classes]));
         tape.backward();
         return loss;

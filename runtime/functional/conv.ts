@@ -3,6 +3,7 @@ import { ShapeError } from '../errors.ts';
 import { runPlan } from '../plan.ts';
 import type { Tape } from '../tape.ts';
 import type { Tensor } from '../tensor.ts';
+import { reluGradient } from './relu-gradient.ts';
 
 export interface ConvOptions {
   readonly stride?: number;
@@ -45,11 +46,7 @@ export function conv2d(
 
   const inputs = bias ? [x, weight, bias] : [x, weight];
   return tape.record('conv2d', inputs, y, (sink, gradient) => {
-    const dy = relu ? device.empty(y.shape) : gradient;
-    if (relu) {
-      const mask = kernels.activationBackward({ n: y.size, kind: 'relu', accumulate: false });
-      device.run(mask, { dy: gradient, y, dx: dy });
-    }
+    const dy = relu ? reluGradient(gradient, y) : gradient;
     if (sink.wants(0)) {
       const { tensor: dx, accumulate } = sink.into(0);
       runPlan(device, kernels.planConvInputGradient(shape, accumulate, subgroupSize), { dy, weight, dx });

@@ -3,6 +3,7 @@ import { ShapeError } from '../errors.ts';
 import { runPlan } from '../plan.ts';
 import type { Tape } from '../tape.ts';
 import type { Tensor } from '../tensor.ts';
+import { reluGradient } from './relu-gradient.ts';
 
 /**
  * x [N,Din] · weightᵀ [Dout,Din] + bias [Dout] → [N,Dout], f32; through max(0, ·) when `relu`.
@@ -22,7 +23,8 @@ export function linear(
   }
   const [rows, inner] = x.shape;
   const [outer] = weight.shape;
-  if (bias && bias.size !== outer) throw new ShapeError(`linear needs a bias of ${outer} elements; got [${bias.shape}].`);
+  if (bias && bias.size !== outer)
+    throw new ShapeError(`linear needs a bias of ${outer} elements; got [${bias.shape}].`);
   const y = device.empty([rows, outer]);
   const forward = kernels.planGemm(
     { m: rows, n: outer, k: inner, transposeB: true },
@@ -33,11 +35,7 @@ export function linear(
 
   const inputs = bias ? [x, weight, bias] : [x, weight];
   return tape.record('linear', inputs, y, (sink, gradient) => {
-    const dy = relu ? device.empty(y.shape) : gradient;
-    if (relu) {
-      const mask = kernels.activationBackward({ n: y.size, kind: 'relu', accumulate: false });
-      device.run(mask, { dy: gradient, y, dx: dy });
-    }
+    const dy = relu ? reluGradient(gradient, y) : gradient;
     if (sink.wants(0)) {
       const { tensor: dx, accumulate } = sink.into(0);
       const plan = kernels.planGemm({ m: rows, n: inner, k: outer }, { accumulate }, subgroupSize);

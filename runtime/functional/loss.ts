@@ -11,7 +11,9 @@ export function multiLabelSoftMarginLoss(tape: Tape, logits: Tensor, targets: Te
   const { device } = tape;
   const n = logits.size;
   if (targets.size !== n) {
-    throw new ShapeError(`multiLabelSoftMarginLoss needs a target per logit; got [${targets.shape}] for [${logits.shape}].`);
+    throw new ShapeError(
+      `multiLabelSoftMarginLoss needs a target per logit; got [${targets.shape}] for [${logits.shape}].`,
+    );
   }
   const loss = device.empty([1]);
   device.run(kernels.multiLabelSoftMarginLoss({ n }), { logits, targets, loss });

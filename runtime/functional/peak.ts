@@ -3,7 +3,7 @@ import type { Device } from '../device.ts';
 import { ShapeError } from '../errors.ts';
 import { Tape } from '../tape.ts';
 import type { Tensor } from '../tensor.ts';
-import { conv2d, type ConvOptions } from './conv.ts';
+import { type ConvOptions, conv2d } from './conv.ts';
 
 export interface PeakOptions {
   /** Side of the square in which a peak is the maximum, odd. */

@@ -37,7 +37,12 @@ function weightsOf(tape: Tape, shape: kernels.RoIAlignShape, rois: Tensor): Tens
 }
 
 /** Adds the gradient of RoIAlign to `sink`'s first input. */
-function alignBackward(tape: Tape, shape: kernels.RoIAlignShape, sink: Sink, tensors: { dy: Tensor; rois: Tensor; table: Tensor }): void {
+function alignBackward(
+  tape: Tape,
+  shape: kernels.RoIAlignShape,
+  sink: Sink,
+  tensors: { dy: Tensor; rois: Tensor; table: Tensor },
+): void {
   const { device } = tape;
   const ranges = device.empty([shape.batch, 2], 'u32');
   device.run(kernels.roiRanges(shape), { rois: tensors.rois, ranges });

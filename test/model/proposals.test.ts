@@ -1,8 +1,8 @@
+import type { RgbImage } from '@cim/model/image';
 import { connectSuperpixels } from '@cim/model/proposals/connectivity';
 import { packProposals, proposalAreas, proposalBoxes, proposalMask } from '@cim/model/proposals/masks';
 import { MergeQueue } from '@cim/model/proposals/merge-queue';
 import { PROPOSAL_DEFAULTS, type Proposals, proposeMasks } from '@cim/model/proposals/proposals';
-import type { RgbImage } from '@cim/model/proposals/superpixels';
 import { ShapeError } from '@cim/runtime/errors';
 import { randomArray, testDevice } from '@cim/runtime/testing';
 import { demoScene } from '@cim/tools/demo-data/write';

@@ -8,6 +8,7 @@ import { openDataset } from '@cim/tools/datasets/open';
 import { DataError } from '@cim/tools/errors';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { rejection } from '../rejection.ts';
 
 const test = suite('coco');
 const folder = mkdtempSync(join(tmpdir(), 'cim-coco-'));
@@ -28,15 +29,6 @@ function put(path: string, content = ''): string {
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(file, content);
   return file;
-}
-
-async function rejection(run: () => unknown): Promise<Error & { remedy?: string }> {
-  try {
-    await run();
-  } catch (error) {
-    return error as Error;
-  }
-  throw new Error('It did not fail.');
 }
 
 test('labels are the union of the categories, classes in file order', () => {

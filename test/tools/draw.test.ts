@@ -1,12 +1,13 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { RgbImage } from '@cim/model/image';
 import { contactSheet } from '@cim/tools/draw/contact-sheet';
 import { GLYPH_ADVANCE, GLYPH_HEIGHT, hasInk } from '@cim/tools/draw/font';
 import { drawInstances } from '@cim/tools/draw/overlay';
 import { classColour, inkOn } from '@cim/tools/draw/palette';
 import { decodeImage } from '@cim/tools/images/decode';
-import { encodePng, type RgbImage } from '@cim/tools/images/png';
+import { encodePng } from '@cim/tools/images/png';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 

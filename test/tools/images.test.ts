@@ -8,6 +8,7 @@ import { encodePng } from '@cim/tools/images/png';
 import sharp from 'sharp';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { rejection } from '../rejection.ts';
 
 const test = suite('images');
 const folder = mkdtempSync(join(tmpdir(), 'cim-images-'));
@@ -27,15 +28,6 @@ function put(name: string, bytes: Uint8Array): string {
   const file = join(folder, name);
   writeFileSync(file, bytes);
   return file;
-}
-
-async function rejection(run: Promise<unknown>): Promise<Error & { remedy?: string }> {
-  try {
-    await run;
-  } catch (error) {
-    return error as Error;
-  }
-  throw new Error('It did not fail.');
 }
 
 /** Largest difference to the quadrants, away from their borders. */

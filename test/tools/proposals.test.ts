@@ -7,6 +7,7 @@ import { writeSafetensors } from '@cim/tools/formats/safetensors';
 import { readProposals, writeProposals } from '@cim/tools/proposals/files';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { rejection } from '../rejection.ts';
 
 const test = suite('proposal files');
 const folder = await mkdtemp(join(tmpdir(), 'proposals-'));
@@ -25,15 +26,12 @@ const proposals: Proposals = {
   scores: Float32Array.of(1.5, -0.25),
 };
 
-async function failure(path: string, expected = EXPECTED): Promise<DataError> {
-  const error = await readProposals(path, expected).then(
-    () => assert.unreachable('it was read'),
-    (reason: unknown) => reason,
-  );
+async function failure(path: string, expected = EXPECTED): Promise<Error> {
+  const error = await rejection(readProposals(path, expected));
   assert.instance(error, DataError);
-  assert.ok((error as DataError).message.includes(path));
-  assert.match((error as DataError).remedy, 'cim proposals');
-  return error as DataError;
+  assert.ok(error.message.includes(path));
+  assert.match(error.remedy ?? '', 'cim proposals');
+  return error;
 }
 
 test('what is written is read', async () => {

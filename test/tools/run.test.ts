@@ -12,6 +12,7 @@ import { runAll } from '@cim/tools/pipeline/run';
 import type { CurvePoint, RunSummary } from '@cim/tools/pipeline/summary';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { rejection } from '../rejection.ts';
 import { openTinyRun, temporaryFolder, tinyRecipe } from './tiny-run.ts';
 
 const test = suite('run');
@@ -204,8 +205,7 @@ test('the folder of a finished run refuses other data', async () => {
   const other = join(folder, 'other');
   cpSync(data, other, { recursive: true });
   const run = await openTinyRun(other, out, { recipe });
-  const failure = await runAll(run).catch((error: Error) => error);
-  assert.match(String(failure), /ConfigError: .*holds a run on other data/);
+  assert.match(String(await rejection(runAll(run))), /ConfigError: .*holds a run on other data/);
 });
 
 test.run();

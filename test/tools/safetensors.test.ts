@@ -7,6 +7,7 @@ import { writeFileAtomic } from '@cim/tools/formats/atomic';
 import { readSafetensors, type SafeTensor, writeSafetensors } from '@cim/tools/formats/safetensors';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { rejection } from '../rejection.ts';
 
 const test = suite('safetensors');
 const folder = mkdtempSync(join(tmpdir(), 'cim-safetensors-'));
@@ -30,15 +31,6 @@ function raw(header: string | object, data: Uint8Array = new Uint8Array(0), leng
   const file = join(folder, 'raw.safetensors');
   writeFileSync(file, Buffer.concat([prefix, json, data]));
   return file;
-}
-
-async function rejection(run: Promise<unknown>): Promise<Error & { remedy?: string }> {
-  try {
-    await run;
-  } catch (error) {
-    return error as Error;
-  }
-  throw new Error('It did not fail.');
 }
 
 test('what is written is read back, bit for bit', async () => {

@@ -8,6 +8,7 @@ import { readSafetensors, type SafeTensor, writeSafetensors } from '@cim/tools/f
 import { type VerifyReport, verify } from '@cim/tools/verify/verify';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { rejection } from '../rejection.ts';
 import { cim } from './cim.ts';
 import { temporaryFolder } from './tiny-run.ts';
 
@@ -93,9 +94,9 @@ test('a folder that is missing or holds no golden file is refused', async () => 
     [join(folder, 'missing'), /Cannot read .*missing: there is no such file/],
     [fileURLToPath(new URL('.', import.meta.url)), /holds no \.safetensors file/],
   ] as const) {
-    const error = await verify(device, path, () => {}).catch((reason: unknown) => reason);
+    const error = await rejection(verify(device, path, () => {}));
     assert.instance(error, DataError);
-    assert.match((error as DataError).message, message);
+    assert.match(error.message, message);
   }
 });
 

@@ -1,6 +1,6 @@
 /** The COCO detection format: one JSON file of images, categories and annotations. */
 import { DataError } from '../errors.ts';
-import { parseJson, readText } from '../formats/json.ts';
+import { isRecord, parseJson, readText } from '../formats/json.ts';
 import type { DatasetClass, ObjectAnnotation } from './dataset.ts';
 import type { ImageList, ListedImage } from './locate.ts';
 
@@ -93,6 +93,4 @@ function countsAsLabel({ ignore, area, bbox }: ObjectAnnotation, { width, height
   return spans(x, w, width) && spans(y, h, height);
 }
 
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 const isId = (value: unknown): value is number => Number.isSafeInteger(value);

@@ -1,6 +1,7 @@
 /** One picture of the demo data set: scenery, one to four objects, light and sensor noise. */
+
+import type { RgbImage } from '@cim/model/image';
 import type { Generator } from '@cim/runtime';
-import type { RgbImage } from '../images/png.ts';
 import { paintBackground } from './background.ts';
 import { between, pick } from './colour.ts';
 import { objectClasses, partPaints, unitArea } from './objects.ts';

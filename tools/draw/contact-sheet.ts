@@ -1,5 +1,5 @@
 /** Many pictures in one. */
-import type { RgbImage } from '../images/png.ts';
+import type { RgbImage } from '@cim/model/image';
 
 /** Pixels between the pictures and around them. */
 const GAP = 6;

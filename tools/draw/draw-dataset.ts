@@ -2,12 +2,13 @@
 import { basename, join, parse, resolve } from 'node:path';
 import { type CocoAnnotation, type CocoJson, type CocoResult, segmentationRuns } from '@cim/model/evaluate/coco-json';
 import { decodeRle, maskOfRuns, type XywhBox } from '@cim/model/evaluate/rle';
+import type { RgbImage } from '@cim/model/image';
 import type { Dataset, DatasetImage } from '../datasets/dataset.ts';
 import { DataError, firstNames, type ImageError } from '../errors.ts';
 import { writeFileAtomic } from '../formats/atomic.ts';
 import type { DecodedImage } from '../images/decode.ts';
 import { ImageLoader } from '../images/loader.ts';
-import { encodePng, type RgbImage } from '../images/png.ts';
+import { encodePng } from '../images/png.ts';
 import { contactSheet } from './contact-sheet.ts';
 import { type DrawnInstance, drawInstances } from './overlay.ts';
 

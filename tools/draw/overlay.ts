@@ -1,5 +1,5 @@
 /** Instances over their picture: translucent fill, contour, and a label with the score. */
-import type { RgbImage } from '../images/png.ts';
+import type { RgbImage } from '@cim/model/image';
 import { GLYPH_ADVANCE, GLYPH_HEIGHT, hasInk } from './font.ts';
 import { classColour, inkOn, type Rgb } from './palette.ts';
 

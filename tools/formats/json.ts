@@ -42,3 +42,6 @@ export function describeIssue({ issues }: z.ZodError, value: unknown, root: stri
   const place = path.length === 0 ? 'it' : [root, ...path.map(String)].join(' ');
   return `${place} is ${shown} (${message})`;
 }
+
+export const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -7,6 +7,7 @@
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { CheckpointError, reasonOf } from '../errors.ts';
 import { writeFileAtomic } from './atomic.ts';
+import { isRecord } from './json.ts';
 
 /** Float16 and bfloat16 numbers stay raw bits in a Uint16Array; booleans are bytes 0 and 1. */
 const ARRAYS = {
@@ -116,14 +117,12 @@ async function readHeader(file: FileHandle, size: number, fail: Fail) {
   return { metadata, entries, dataStart: 8 + length };
 }
 
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 
 function parseHeader(bytes: Uint8Array, fail: Fail): Record<string, unknown> {
   try {
     const header: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-    if (isObject(header)) return header;
+    if (isRecord(header)) return header;
   } catch (error) {
     return fail(`its header is not JSON (${reasonOf(error)})`, error);
   }
@@ -132,7 +131,7 @@ function parseHeader(bytes: Uint8Array, fail: Fail): Record<string, unknown> {
 
 function readMetadata(header: Record<string, unknown>, fail: Fail): Record<string, string> {
   const metadata = header.__metadata__ ?? {};
-  if (!isObject(metadata)) return fail('its __metadata__ is not an object');
+  if (!isRecord(metadata)) return fail('its __metadata__ is not an object');
   for (const [key, value] of Object.entries(metadata)) {
     if (typeof value !== 'string') fail(`its metadata "${key}" is not text`);
   }
@@ -140,7 +139,7 @@ function readMetadata(header: Record<string, unknown>, fail: Fail): Record<strin
 }
 
 function readEntry(name: string, value: unknown, fail: Fail): Entry {
-  if (!isObject(value)) return fail(`tensor "${name}" is not described by an object`);
+  if (!isRecord(value)) return fail(`tensor "${name}" is not described by an object`);
   const { dtype, shape, data_offsets: offsets } = value;
   if (typeof dtype !== 'string' || !Object.hasOwn(ARRAYS, dtype)) {
     return fail(`tensor "${name}" has the unknown dtype ${JSON.stringify(dtype)}`);

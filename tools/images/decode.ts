@@ -1,14 +1,11 @@
 /** From an image file to pixels. */
 import { readFile } from 'node:fs/promises';
+import type { RgbImage } from '@cim/model/image';
 import sharp from 'sharp';
 import { ImageError, reasonOf } from '../errors.ts';
 
-export interface DecodedImage {
-  /** Pixels. */
-  readonly width: number;
-  readonly height: number;
-  /** Row-major [height, width, 3], sRGB, 0 … 255. */
-  readonly rgb: Uint8Array;
+/** In sRGB. */
+export interface DecodedImage extends RgbImage {
   /** Size in the file, after EXIF orientation; other than `width` and `height` where the image was resized. */
   readonly original: { readonly width: number; readonly height: number };
 }

@@ -1,9 +1,6 @@
 /** Pixels to a PNG file's bytes. */
+import type { RgbImage } from '@cim/model/image';
 import { PNG } from 'pngjs';
-import type { DecodedImage } from './decode.ts';
-
-/** Pixels alone, wherever they come from. */
-export type RgbImage = Pick<DecodedImage, 'width' | 'height' | 'rgb'>;
 
 /** The bytes of a PNG file; the same pixels always give the same bytes. */
 export function encodePng({ width, height, rgb }: RgbImage): Buffer {

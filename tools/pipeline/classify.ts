@@ -2,17 +2,15 @@
 
 import { Classifier } from '@cim/model/classify/classifier';
 import { classificationMap } from '@cim/model/evaluate/classification';
-import { Solver } from '@cim/model/solver/solver';
 import { type HostImage, IMAGE_MEAN, IMAGE_STD } from '@cim/model/train/sample';
 import { trainClassifier } from '@cim/model/train/train-classifier';
 import { type Device, functional as F, Generator, Tape, type Tensor } from '@cim/runtime';
 import type { DatasetImage, LabelledImage } from '../datasets/dataset.ts';
 import type { DecodeSize } from '../images/decode.ts';
-import { loadTrained, readCheckpoint, saveCheckpoint } from './checkpoint.ts';
+import { loadTrained, readCheckpoint } from './checkpoint.ts';
 import { forEach, type RunContext } from './context.ts';
-import { resumeTraining } from './resume.ts';
 import type { CurvePoint } from './summary.ts';
-import { TrainingLog } from './training-log.ts';
+import { runTraining } from './training-stage.ts';
 import { insideSize, WorkingImages } from './working-images.ts';
 
 /** Images looked at to find the size most of them have. */
@@ -44,19 +42,10 @@ export async function canvasSize(context: RunContext): Promise<DecodeSize> {
 
 /** Trains the classifier, going on where a checkpoint stands. Returns the whole curve. */
 export async function trainClassifierStage(context: RunContext, canvas: DecodeSize): Promise<readonly CurvePoint[]> {
-  const { device, folder, recipe, classes, train, report } = context;
-  const { training, solver: solverConfig } = recipe.classifier;
+  const { device, recipe, classes, train } = context;
+  const { training, solver } = recipe.classifier;
   const generator = new Generator(recipe.seed);
   const classifier = createClassifier(context, generator);
-  const solver = new Solver(device, classifier.parameters, solverConfig);
-  const start = await resumeTraining(
-    folder.classifier,
-    'classifier',
-    context,
-    classifier.parameters,
-    solver,
-    generator,
-  );
   const images = new WorkingImages(context, canvas);
   const source = {
     count: train.images.length,
@@ -65,29 +54,15 @@ export async function trainClassifierStage(context: RunContext, canvas: DecodeSi
       return image && { image, labels: labelVector(train.images[index], classes.length) };
     },
   };
-  const log = new TrainingLog(folder.log('classifier'), start);
-  const bar = report.progress('Classifier', training.steps - start);
-  const savesAt = (step: number): boolean => (step + 1) % recipe.checkpointEvery === 0 || step + 1 === training.steps;
-  try {
-    await trainClassifier(device, classifier, solver, source, generator, {
-      ...training,
-      start,
-      savesAt,
-      onStep: async (point) => {
-        log.add(point);
-        bar.advance(1, `loss ${point.losses.total.toFixed(3)}`);
-        if (!savesAt(point.step)) return;
-        const info = { kind: 'classifier', step: point.step + 1, recipe, classes } as const;
-        await saveCheckpoint(folder.classifier, info, classifier.parameters, solver, generator);
-      },
-    });
-  } finally {
-    bar.stop();
-    log.close();
-    solver.dispose();
-    classifier.parameters.dispose();
-  }
-  return log.points;
+  return runTraining(context, {
+    kind: 'classifier',
+    label: 'Classifier',
+    steps: training.steps,
+    parameters: classifier.parameters,
+    solver,
+    generator,
+    train: (state, hooks) => trainClassifier(device, classifier, state, source, generator, { ...training, ...hooks }),
+  });
 }
 
 const createClassifier = ({ device, recipe, classes }: RunContext, generator: Generator): Classifier =>

@@ -5,6 +5,7 @@ import type { AdapterDescription } from '@cim/runtime';
 import { closest } from 'fastest-levenshtein';
 import { parse } from 'yaml';
 import { ConfigError, reasonOf } from '../errors.ts';
+import { isRecord } from '../formats/json.ts';
 import { recipeSchema } from './recipe-schema.ts';
 
 export interface RecipeOptions {
@@ -72,9 +73,6 @@ function change(recipe: Recipe, settings: unknown, source: string): Recipe {
 
 const quote = (value: unknown): string =>
   typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? 'not given');
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** `base` with the values of `change`, whose every key must exist. Members that choose a variant (`type`) are replaced whole. */
 function merge(base: unknown, change: unknown, source: string, path: string): unknown {

@@ -1,20 +1,18 @@
 /** Stage 3: the network, on image labels and the clusters of stage 2. */
 
 import { Cim } from '@cim/model/cim';
-import { Solver } from '@cim/model/solver/solver';
 import type { HostImage, HostProposals, HostSample } from '@cim/model/train/sample';
 import { trainCim } from '@cim/model/train/train-cim';
 import { Generator } from '@cim/runtime';
 import type { LabelledImage } from '../datasets/dataset.ts';
 import { readClusters } from './assign.ts';
-import { loadTrained, readCheckpoint, saveCheckpoint } from './checkpoint.ts';
+import { loadTrained, readCheckpoint } from './checkpoint.ts';
 import { labelVector } from './classify.ts';
 import type { RunContext } from './context.ts';
 import type { ProposalFiles } from './propose.ts';
 import { networkProposals } from './regions.ts';
-import { resumeTraining } from './resume.ts';
 import type { CurvePoint } from './summary.ts';
-import { TrainingLog } from './training-log.ts';
+import { runTraining } from './training-stage.ts';
 import { insideSize, WorkingImages } from './working-images.ts';
 
 /** Bytes of prepared proposals that stay in memory. */
@@ -25,37 +23,22 @@ const createCim = ({ device, recipe, classes }: RunContext, generator: Generator
 
 /** Trains the network from the classifier's backbone, going on where a checkpoint stands. Returns the whole curve. */
 export async function trainCimStage(context: RunContext, proposals: ProposalFiles): Promise<readonly CurvePoint[]> {
-  const { device, folder, recipe, classes, report } = context;
+  const { device, folder, recipe } = context;
+  const { training, solver } = recipe;
   const generator = new Generator(recipe.seed);
   const cim = createCim(context, generator);
   const classifier = await readCheckpoint(folder.classifier, 'classifier');
   cim.parameters.load(classifier.model, { strict: false });
-  const solver = new Solver(device, cim.parameters, recipe.solver);
-  const start = await resumeTraining(folder.cim, 'cim', context, cim.parameters, solver, generator);
-  const { steps } = recipe.training;
-  const log = new TrainingLog(folder.log('cim'), start);
-  const bar = report.progress('Train', steps - start);
-  const savesAt = (step: number): boolean => (step + 1) % recipe.checkpointEvery === 0 || step + 1 === steps;
-  try {
-    await trainCim(device, cim, solver, await sampleSource(context, proposals), generator, {
-      ...recipe.training,
-      start,
-      savesAt,
-      onStep: async (point) => {
-        log.add(point);
-        bar.advance(1, `loss ${point.losses.total.toFixed(3)}`);
-        if (!savesAt(point.step)) return;
-        const info = { kind: 'cim', step: point.step + 1, recipe, classes } as const;
-        await saveCheckpoint(folder.cim, info, cim.parameters, solver, generator);
-      },
-    });
-  } finally {
-    bar.stop();
-    log.close();
-    solver.dispose();
-    cim.parameters.dispose();
-  }
-  return log.points;
+  const source = await sampleSource(context, proposals);
+  return runTraining(context, {
+    kind: 'cim',
+    label: 'Train',
+    steps: training.steps,
+    parameters: cim.parameters,
+    solver,
+    generator,
+    train: (state, hooks) => trainCim(device, cim, state, source, generator, { ...training, ...hooks }),
+  });
 }
 
 /** Samples of the training split. An image without proposals or labels is reported and skipped. */

@@ -1,0 +1,51 @@
+import type { ParameterStore } from '@cim/model/nn/parameters';
+import { Solver, type SolverConfig } from '@cim/model/solver/solver';
+import type { LoopOptions } from '@cim/model/train/loop';
+import type { Generator } from '@cim/runtime';
+import { type CheckpointKind, saveCheckpoint } from './checkpoint.ts';
+import type { RunContext } from './context.ts';
+import { resumeTraining } from './resume.ts';
+import type { CurvePoint } from './summary.ts';
+import { TrainingLog } from './training-log.ts';
+
+export interface TrainingStage {
+  readonly kind: CheckpointKind;
+  /** Of the progress bar. */
+  readonly label: string;
+  readonly steps: number;
+  /** Disposed at the end. */
+  readonly parameters: ParameterStore;
+  readonly solver: SolverConfig;
+  readonly generator: Generator;
+  readonly train: (solver: Solver, hooks: Pick<LoopOptions, 'start' | 'savesAt' | 'onStep'>) => Promise<void>;
+}
+
+/**
+ * What both trainings share: goes on where the checkpoint stands, logs every step, shows progress and saves checkpoints.
+ * Returns the whole curve.
+ */
+export async function runTraining(context: RunContext, stage: TrainingStage): Promise<readonly CurvePoint[]> {
+  const { device, folder, recipe, classes, report } = context;
+  const { kind, label, steps, parameters, generator } = stage;
+  const path = folder[kind];
+  const solver = new Solver(device, parameters, stage.solver);
+  const start = await resumeTraining(path, kind, context, parameters, solver, generator);
+  const log = new TrainingLog(folder.log(kind), start);
+  const bar = report.progress(label, steps - start);
+  const savesAt = (step: number): boolean => (step + 1) % recipe.checkpointEvery === 0 || step + 1 === steps;
+  const onStep = async (point: CurvePoint): Promise<void> => {
+    log.add(point);
+    bar.advance(1, `loss ${point.losses.total.toFixed(3)}`);
+    if (!savesAt(point.step)) return;
+    await saveCheckpoint(path, { kind, step: point.step + 1, recipe, classes }, parameters, solver, generator);
+  };
+  try {
+    await stage.train(solver, { start, savesAt, onStep });
+  } finally {
+    bar.stop();
+    log.close();
+    solver.dispose();
+    parameters.dispose();
+  }
+  return log.points;
+}
