@@ -2,7 +2,7 @@ import type { Device, Generator, Tape, Tensor } from '@cim/runtime';
 import { type Backbone, type BackboneConfig, createBackbone } from './backbone/index.ts';
 import { ClsIouModel, type HeadScores } from './heads/cls-iou-model.ts';
 import { clsIouLoss, milBagLoss, pclLoss } from './loss/index.ts';
-import { type AntiNoise, minePseudoLabels, type Mined } from './mining/index.ts';
+import { type AntiNoise, type Mined, minePseudoLabels } from './mining/index.ts';
 import type { Pass } from './nn/layers.ts';
 import { ParameterStore } from './nn/parameters.ts';
 import { MaskFuse, type MaskFuseConfig } from './region/mask-fuse.ts';
@@ -131,7 +131,9 @@ export class Cim {
         );
         const lambda = k === 0 ? FIRST_BRANCH_LAMBDA : 1;
         const weights = { cls: 1, iou: IOU_LOSS_WEIGHT, bag: 1 };
-        refinement.push(clsIouLoss(tape, { cls: branch.cls, iou: branch.iou, mined: found, labels }, { lambda, weights }));
+        refinement.push(
+          clsIouLoss(tape, { cls: branch.cls, iou: branch.iou, mined: found, labels }, { lambda, weights }),
+        );
         mined.push(found);
         teacher = { cls: branch.cls, det: branch.iou };
       });

@@ -62,7 +62,12 @@ export class Tape {
   }
 
   /** Records an operation and returns its output. Without a gradient to give, it is forgotten at once. */
-  record(name: string, inputs: readonly Tensor[], output: Tensor, backward: (sink: Sink, gradient: Tensor) => void): Tensor {
+  record(
+    name: string,
+    inputs: readonly Tensor[],
+    output: Tensor,
+    backward: (sink: Sink, gradient: Tensor) => void,
+  ): Tensor {
     if (this.tracks(inputs)) {
       output.requiresGrad = true;
       this.#nodes.push({ name, inputs, output, backward });

@@ -87,7 +87,10 @@ export class Tensor {
   /** Throws when the tensor was disposed. */
   check(): void {
     if (this.#disposed) {
-      throw new ShapeError(`Tensor [${this.shape}] was used after it was disposed.`, 'Return it from the scope or keep() it.');
+      throw new ShapeError(
+        `Tensor [${this.shape}] was used after it was disposed.`,
+        'Return it from the scope or keep() it.',
+      );
     }
   }
 

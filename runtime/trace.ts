@@ -52,7 +52,10 @@ export class Tracer {
     this.#names = [];
     if (names.length === 0) return () => {};
     const bytes = names.length * 16;
-    const readback = this.#device.createBuffer({ size: bytes, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+    const readback = this.#device.createBuffer({
+      size: bytes,
+      usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+    });
     encoder.resolveQuerySet(this.#querySet, 0, names.length * 2, this.#resolve, 0);
     encoder.copyBufferToBuffer(this.#resolve, 0, readback, 0, bytes);
     return () => {
@@ -104,11 +107,21 @@ export class Tracer {
         { ph: 'M', pid: 1, tid: 1, name: 'thread_name', args: { name: 'GPU' } },
         { ph: 'M', pid: 1, tid: 2, name: 'thread_name', args: { name: 'host' } },
         ...this.kernels.map((s) => ({
-          ph: 'X', pid: 1, tid: 1, name: s.name, ts: (s.begin - gpuStart) / 1e3, dur: (s.end - s.begin) / 1e3,
+          ph: 'X',
+          pid: 1,
+          tid: 1,
+          name: s.name,
+          ts: (s.begin - gpuStart) / 1e3,
+          dur: (s.end - s.begin) / 1e3,
           args: { flops: s.flops, bytes: s.bytes },
         })),
         ...this.host.map((s) => ({
-          ph: 'X', pid: 1, tid: 2, name: s.name, ts: (s.begin - hostStart) * 1e3, dur: (s.end - s.begin) * 1e3,
+          ph: 'X',
+          pid: 1,
+          tid: 2,
+          name: s.name,
+          ts: (s.begin - hostStart) * 1e3,
+          dur: (s.end - s.begin) * 1e3,
         })),
       ],
     };

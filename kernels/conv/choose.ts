@@ -4,11 +4,11 @@ import { sumPartials } from '../gemm/partials.ts';
 import type { Kernel } from '../kernel.ts';
 import { type Plan, step } from '../plan.ts';
 import { convForwardDirect, convInputGradientDirect, convWeightGradientDirect, WORKGROUP } from './direct.ts';
-import { convForwardLanes, convInputGradientLanes, type ConvLanes } from './lanes.ts';
+import { type ConvLanes, convForwardLanes, convInputGradientLanes } from './lanes.ts';
 import { distinct, passConstants, passLayout, range, reach } from './pass.ts';
 import { type ConvShape, outputHeight, outputWidth } from './shape.ts';
-import { convForwardTile, convInputGradientTile, type ConvTile } from './tile.ts';
-import { convWeightGradientTile, type ConvWeightTile, splitStrips } from './weight-tile.ts';
+import { type ConvTile, convForwardTile, convInputGradientTile } from './tile.ts';
+import { type ConvWeightTile, convWeightGradientTile, splitStrips } from './weight-tile.ts';
 
 /** Unrolled products of one invocation: more compile for too long. */
 const MAX_PRODUCTS = 640;
@@ -153,7 +153,8 @@ function chooseWeightTile(s: ConvShape, subgroupSize: number): ConvWeightTile | 
     const width = distinct(range(columns).flatMap((p) => range(s.kw).map((t) => p * s.stride + t * s.dilation))).length;
     const window = (s.kh - 1) * s.dilation + 1;
     if (products > MAX_PRODUCTS || inputs * window * width > MAX_HELD) continue;
-    const loads = inputs * Math.min(s.stride, window) * width + (subgroup ? (outputs * columns) / subgroupSize : outputs * columns);
+    const loads =
+      inputs * Math.min(s.stride, window) * width + (subgroup ? (outputs * columns) / subgroupSize : outputs * columns);
     const groups = Math.ceil(s.ci / (workgroup * inputs)) * Math.ceil(s.co / outputs);
     const work = groups * (loads * LOAD + products);
     if (work < least) [best, least] = [{ ...tile, workgroup, subgroup }, work];

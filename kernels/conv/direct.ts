@@ -3,7 +3,7 @@
  * one pipeline each for forward, input gradient and weight gradient. The last resort of the ladder in conv.ts.
  */
 import { defineKernel, type Kernel, linearGrid, linearIndex, read, type Scalar, u32, wgsl, write } from '../kernel.ts';
-import { convBytes, convFlops, type ConvShape, outputHeight, outputWidth } from './shape.ts';
+import { type ConvShape, convBytes, convFlops, outputHeight, outputWidth } from './shape.ts';
 
 export const WORKGROUP = 64;
 /** Channels that one invocation computes. */

@@ -4,8 +4,8 @@
  * lane loads the weights of its own channels. Few loads a product: the fastest on software GPUs, where loads dominate.
  */
 import { defineKernel, type Kernel, linearGrid, read, type Scalar, u32, wgsl, write } from '../kernel.ts';
-import { distinct, passConstants, type PassConstants, passLayout, range, reach, tileStep } from './pass.ts';
-import { convBytes, convFlops, type ConvShape } from './shape.ts';
+import { distinct, type PassConstants, passConstants, passLayout, range, reach, tileStep } from './pass.ts';
+import { type ConvShape, convBytes, convFlops } from './shape.ts';
 
 export interface ConvLanes {
   /** Pixels of the result a subgroup computes; in an input gradient multiples of the stride. */
@@ -85,7 +85,9 @@ function source(c: Constants): string {
       }
       const at = r * patchX.length + q;
       if (uses.length > 0) {
-        products.push(`{ let g = subgroupBroadcast(g${Math.floor(at / subgroup)}, ${at % subgroup}u); ${uses.join(' ')} }`);
+        products.push(
+          `{ let g = subgroupBroadcast(g${Math.floor(at / subgroup)}, ${at % subgroup}u); ${uses.join(' ')} }`,
+        );
       }
     }
   }
@@ -105,11 +107,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let o = group.z * ${channels * subgroup}u + lane;
   ${each(channels, (v) => `let first${v} = min(o + ${v * subgroup}u, u.channelsOut - 1u) * u.weightOut;`)}
   // Lane l fetches, of the ${patchY.length}×${patchX.length} input pixels row by row, those at l, l + ${subgroup}, …
-  ${each(shares, (j) => `let at${j} = min(lane + ${j * subgroup}u, ${patch - 1}u);
+  ${each(
+    shares,
+    (j) => `let at${j} = min(lane + ${j * subgroup}u, ${patch - 1}u);
   let iy${j} = u32(u.origin + i32(tileY) * ${tileStep(rows, c)} + patchY[at${j} / ${patchX.length}u]);
   let ix${j} = u32(u.origin + i32(tileX) * ${tileStep(columns, c)} + patchX[at${j} % ${patchX.length}u]);
   let own${j} = iy${j} * u.widthIn + ix${j};
-  let in${j} = iy${j} < u.heightIn && ix${j} < u.widthIn;`)}
+  let in${j} = iy${j} < u.heightIn && ix${j} < u.widthIn;`,
+  )}
   ${each(sums, (i) => `var a${i} = 0.0;`, ' ')}
   var plane = n * u.channelsIn * u.heightIn * u.widthIn;
   var kernelAt = 0u;

@@ -3,8 +3,8 @@
  * all its products unrolled over the taps and looped over the input channels. All lanes load the same weights.
  */
 import { defineKernel, type Kernel, linearGrid, read, type Scalar, u32, wgsl, write } from '../kernel.ts';
-import { distinct, passConstants, type PassConstants, passLayout, range, reach, tileStep } from './pass.ts';
-import { convBytes, convFlops, type ConvShape } from './shape.ts';
+import { distinct, type PassConstants, passConstants, passLayout, range, reach, tileStep } from './pass.ts';
+import { type ConvShape, convBytes, convFlops } from './shape.ts';
 
 export interface ConvTile {
   /** Pixels of the result an invocation computes; in an input gradient multiples of the stride. */
@@ -74,7 +74,9 @@ function source(c: Constants): string {
   for (const r of patchY) {
     for (const q of patchX) {
       const at = `plane + row${name(r)} + column${name(q)}`;
-      inputs.push(`let v${name(r)}_${name(q)} = select(0.0, ${backward ? 'dy' : 'x'}[${at}], inY${name(r)} && inX${name(q)});`);
+      inputs.push(
+        `let v${name(r)}_${name(q)} = select(0.0, ${backward ? 'dy' : 'x'}[${at}], inY${name(r)} && inX${name(q)});`,
+      );
     }
   }
   const products: string[] = [];

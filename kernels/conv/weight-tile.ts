@@ -6,7 +6,7 @@
  * Workgroups share the strips of the batch out in parts, whose sums gemm.sumPartials adds in a fixed order.
  */
 import { defineKernel, type Kernel, read, u32, wgsl, write } from '../kernel.ts';
-import { convBytes, convFlops, type ConvShape, outputHeight, outputWidth } from './shape.ts';
+import { type ConvShape, convBytes, convFlops, outputHeight, outputWidth } from './shape.ts';
 
 export interface ConvWeightTile {
   readonly inputs: number;
@@ -45,7 +45,17 @@ export function convWeightGradientTile(
   const chunks = Math.ceil(outputHeight(s) / split.rows);
   return defineKernel({
     name: 'conv.weightGradient.tile',
-    constants: { inputs, outputs, columns, workgroup, subgroup, kh: s.kh, kw: s.kw, stride: s.stride, dilation: s.dilation },
+    constants: {
+      inputs,
+      outputs,
+      columns,
+      workgroup,
+      subgroup,
+      kh: s.kh,
+      kw: s.kw,
+      stride: s.stride,
+      dilation: s.dilation,
+    },
     bindings: { x: read(), dy: read(), partial: write() },
     uniforms: {
       ci: u32(s.ci),
@@ -91,9 +101,12 @@ function source(c: Constants): string {
   const window = (kh - 1) * dilation + 1;
   const kept = Math.max(0, window - stride);
   const warmup = Math.ceil(kept / stride);
-  const usedColumns = [...new Set(range(columns).flatMap((p) => range(kw).map((t) => p * stride + t * dilation)))].sort((a, b) => a - b);
+  const usedColumns = [...new Set(range(columns).flatMap((p) => range(kw).map((t) => p * stride + t * dilation)))].sort(
+    (a, b) => a - b,
+  );
   const shares = subgroup ? Math.ceil((columns * outputs) / workgroup) : 0;
-  const each = <T>(items: readonly T[], line: (item: T) => string, separator = '\n'): string => items.map(line).join(separator);
+  const each = <T>(items: readonly T[], line: (item: T) => string, separator = '\n'): string =>
+    items.map(line).join(separator);
   const at = (v: number, o: number, t: number) => (v * outputs + o) * taps + t;
   const sums = inputs * outputs * taps;
 
@@ -142,8 +155,11 @@ fn main(@builtin(workgroup_id) group: vec3u,
   let o = group.y * ${outputs}u;
   let area = u.ho * u.wo;
   // Lane l fetches, of the ${outputs} channels × ${columns} pixels of dy in this order, those at l, l + ${workgroup}, …
-  ${each(range(shares), (j) => `let pixel${j} = (${j * workgroup}u + lane) % ${columns}u;
-  let own${j} = min(o + (${j * workgroup}u + lane) / ${columns}u, u.co - 1u) * area + pixel${j};`)}
+  ${each(
+    range(shares),
+    (j) => `let pixel${j} = (${j * workgroup}u + lane) % ${columns}u;
+  let own${j} = min(o + (${j * workgroup}u + lane) / ${columns}u, u.co - 1u) * area + pixel${j};`,
+  )}
   ${subgroup ? '' : each(range(outputs), (i) => `let first${i} = min(o + ${i}u, u.co - 1u) * area;`)}
   ${each(range(sums), (i) => `var a${i} = 0.0;`, ' ')}
   ${each(range(inputs), (v) => each(range(window), (r) => each(usedColumns, (q) => `var x${v}_${r}_${q} = 0.0;`, ' ')))}

@@ -1,6 +1,6 @@
-import { type Kernel } from '../kernel.ts';
+import type { Kernel } from '../kernel.ts';
 import { type Plan, step } from '../plan.ts';
-import { gemmLanes, type GemmLanes } from './lanes.ts';
+import { type GemmLanes, gemmLanes } from './lanes.ts';
 import { sumPartials } from './partials.ts';
 import type { GemmEpilogue, GemmShape } from './shape.ts';
 import { gemmTiled, TILE } from './tiled.ts';

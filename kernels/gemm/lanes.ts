@@ -4,7 +4,7 @@
  * No workgroup memory, no barrier, transposes are strides: one pipeline serves all. The fastest on software GPUs.
  */
 import { defineKernel, type Kernel, read, u32, wgsl, write } from '../kernel.ts';
-import { gemmBytes, type GemmEpilogue, gemmFlops, type GemmShape } from './shape.ts';
+import { type GemmEpilogue, type GemmShape, gemmBytes, gemmFlops } from './shape.ts';
 
 export interface GemmLanes {
   readonly rows: number;

@@ -3,7 +3,7 @@
  * subgroups. Transposes are strides; only which index runs along the loading lanes is baked in, so that loads coalesce.
  */
 import { defineKernel, type Kernel, read, u32, wgsl, write } from '../kernel.ts';
-import { gemmBytes, type GemmEpilogue, gemmFlops, type GemmShape } from './shape.ts';
+import { type GemmEpilogue, type GemmShape, gemmBytes, gemmFlops } from './shape.ts';
 
 export const TILE = 32;
 const DEPTH = 16;

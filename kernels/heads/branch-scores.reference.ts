@@ -2,7 +2,13 @@
 import type { BranchShape } from './branch-scores.ts';
 
 /** Elements of one group that share a softmax, or single elements for the sigmoid: [logit, score] positions. */
-function* groups({ firstRow, rows, columns, branches, stride }: BranchShape): Generator<{ sigmoid: boolean; at: [number, number][] }> {
+function* groups({
+  firstRow,
+  rows,
+  columns,
+  branches,
+  stride,
+}: BranchShape): Generator<{ sigmoid: boolean; at: [number, number][] }> {
   const blocks = 2 + 2 * branches;
   const position = (row: number, block: number, k: number): [number, number] => [
     ((firstRow + row) * blocks + block) * columns + k,

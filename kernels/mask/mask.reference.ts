@@ -23,7 +23,11 @@ export function pairwiseIntersection(a: ArrayLike<number>, b: ArrayLike<number>,
   return counts;
 }
 
-export function pairwiseOverlap(masks: ArrayLike<number>, n: number, pixels: number): { iou: Float32Array; containment: Float32Array } {
+export function pairwiseOverlap(
+  masks: ArrayLike<number>,
+  n: number,
+  pixels: number,
+): { iou: Float32Array; containment: Float32Array } {
   const common = pairwiseIntersection(masks, masks, pixels);
   const iou = new Float32Array(n * n);
   const containment = new Float32Array(n * n);

@@ -19,7 +19,8 @@ const jointScore = (scores: Scores, proposal: number, class_: number): number =>
   Math.fround(clsScore(scores, proposal, class_) * detScore(scores, proposal, class_));
 
 const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
-const positiveClasses = ({ classes, labels }: Scores): number[] => range(classes).filter((class_) => labels[class_] !== 0);
+const positiveClasses = ({ classes, labels }: Scores): number[] =>
+  range(classes).filter((class_) => labels[class_] !== 0);
 
 export const usableProposals = (containment: ArrayLike<number>, n: number, threshold: number): boolean[] =>
   range(n).map((i) => range(n).filter((j) => containment[i * n + j] > threshold).length < 0.9 * n);
@@ -106,7 +107,10 @@ export function settleClaims(scores: Scores, claims: Claims): PseudoTruths {
 }
 
 /** The surviving proposals, given the uniform of draw j of the image (classes ascending). */
-export function sampleTruths({ seedLabels, seedWeights, list }: PseudoTruths, uniformAt: (draw: number) => number): number[] {
+export function sampleTruths(
+  { seedLabels, seedWeights, list }: PseudoTruths,
+  uniformAt: (draw: number) => number,
+): number[] {
   const survivors: number[] = [];
   let draw = 0;
   for (const label of unique(list.map((proposal) => seedLabels[proposal]))) {

@@ -360,7 +360,9 @@ export function assignPseudoLabels({
   n,
   clsThreshold,
   iouThreshold,
-}: AssignShape): Kernel<'iou' | 'truths' | 'seedLabels' | 'seedWeights' | 'pseudoLabels' | 'pseudoIou' | 'lossWeights'> {
+}: AssignShape): Kernel<
+  'iou' | 'truths' | 'seedLabels' | 'seedWeights' | 'pseudoLabels' | 'pseudoIou' | 'lossWeights'
+> {
   return defineKernel({
     name: 'mining.assignPseudoLabels',
     bindings: {

@@ -1,5 +1,13 @@
 /** Plain f64 references of the proposal kernels. Arguments and results are laid out as on the GPU. */
-import { COARSE_SIGMA, EDGE_WEIGHTS, FINE_SIGMA, gaussianTaps, type ImageSize, ORIENTATIONS, type SlicGrid } from './proposal.ts';
+import {
+  COARSE_SIGMA,
+  EDGE_WEIGHTS,
+  FINE_SIGMA,
+  gaussianTaps,
+  type ImageSize,
+  ORIENTATIONS,
+  type SlicGrid,
+} from './proposal.ts';
 
 const clamp = (value: number, high: number): number => Math.min(Math.max(value, 0), high);
 
@@ -82,7 +90,8 @@ export function edges(blurred: ArrayLike<number>, { width, height }: ImageSize):
 export function slicCells({ width, height, columns, rows }: ImageSize & SlicGrid): Float64Array {
   return Float64Array.from(
     { length: width * height },
-    (_, i) => Math.floor((Math.floor(i / width) * rows) / height) * columns + Math.floor(((i % width) * columns) / width),
+    (_, i) =>
+      Math.floor((Math.floor(i / width) * rows) / height) * columns + Math.floor(((i % width) * columns) / width),
   );
 }
 

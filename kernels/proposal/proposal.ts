@@ -11,7 +11,18 @@
  * it all; its planes are named by {@link MAPS}. Sums are taken in a fixed order, so results do not depend on scheduling.
  * CPU references: proposal.reference.ts.
  */
-import { defineKernel, f32, type Grid, type Kernel, linearGrid, linearIndex, read, u32, wgsl, write } from '../kernel.ts';
+import {
+  defineKernel,
+  f32,
+  type Grid,
+  type Kernel,
+  linearGrid,
+  linearIndex,
+  read,
+  u32,
+  wgsl,
+  write,
+} from '../kernel.ts';
 
 const WORKGROUP = 64;
 /** Pixels in x and y; an integer division of the index costs more than what a pixel needs. */
@@ -54,7 +65,9 @@ export interface SlicGrid {
 
 /** Taps of a Gaussian, cut at 4 σ, centre first: weights of offsets 0, ±1, ±2, … */
 export function gaussianTaps(sigma: number): number[] {
-  const taps = Array.from({ length: Math.floor(4 * sigma + 0.5) + 1 }, (_, k) => Math.exp(-(k * k) / (2 * sigma * sigma)));
+  const taps = Array.from({ length: Math.floor(4 * sigma + 0.5) + 1 }, (_, k) =>
+    Math.exp(-(k * k) / (2 * sigma * sigma)),
+  );
   const sum = 2 * taps.reduce((a, b) => a + b) - taps[0];
   return taps.map((tap) => tap / sum);
 }
@@ -107,13 +120,20 @@ export function proposalBlur({ width, height, axis }: ImageSize & { axis: 'x' | 
       .join('\n  ');
   const name = (scale: string, k: number): string => `${scale}${k < 0 ? `_${-k}` : k}`;
   const sum = (scale: string, taps: readonly number[], j: number): string =>
-    taps.map((tap, k) => (k === 0 ? `${tap} * ${name(scale, j)}` : `${tap} * (${name(scale, j - k)} + ${name(scale, j + k)})`)).join(' + ');
+    taps
+      .map((tap, k) =>
+        k === 0 ? `${tap} * ${name(scale, j)}` : `${tap} * (${name(scale, j - k)} + ${name(scale, j + k)})`,
+      )
+      .join(' + ');
   return defineKernel({
     name: 'proposal.blur',
     constants: { axis },
     bindings: { x: read(), y: write() },
     uniforms: { width: u32(width), height: u32(height) },
-    grid: axis === 'x' ? imageGrid(Math.ceil(width / BLUR_RUN), height, 3) : imageGrid(width, Math.ceil(height / BLUR_RUN), 3),
+    grid:
+      axis === 'x'
+        ? imageGrid(Math.ceil(width / BLUR_RUN), height, 3)
+        : imageGrid(width, Math.ceil(height / BLUR_RUN), 3),
     flops: 3 * n * 3 * (fine.length + coarse.length),
     bytes: 4 * n * (axis === 'x' ? 9 : 12),
     source: (c) => wgsl`
@@ -335,7 +355,11 @@ ${nine
 ${nine
   .map((k) =>
     ['colours', 'positions']
-      .map((of, half) => ['x', 'y', 'z'].map((axis, q) => `  shared_sums[${(6 * k + 3 * half + q) * lanes}u + lane] = ${of}${k}.${axis};`).join('\n'))
+      .map((of, half) =>
+        ['x', 'y', 'z']
+          .map((axis, q) => `  shared_sums[${(6 * k + 3 * half + q) * lanes}u + lane] = ${of}${k}.${axis};`)
+          .join('\n'),
+      )
       .join('\n'),
   )
   .join('\n')}

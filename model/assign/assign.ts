@@ -42,7 +42,9 @@ export function assignClusters(
 
   peaks.forEach(({ classIndex, row, column }, j) => {
     if (!(row >= 0 && row < height && column >= 0 && column < width)) {
-      throw new PeakError(`Peak ${j + 1} at row ${row}, column ${column} lies outside the image of ${width}×${height}.`);
+      throw new PeakError(
+        `Peak ${j + 1} at row ${row}, column ${column} lies outside the image of ${width}×${height}.`,
+      );
     }
     if (!(classIndex >= 0 && classIndex < numClasses)) {
       throw new PeakError(`Peak ${j + 1} has class ${classIndex}; there are classes 0 to ${numClasses - 1}.`);

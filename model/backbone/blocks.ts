@@ -17,8 +17,15 @@ export interface BlockType {
 }
 
 /** The 1×1 projection of the shortcut, where shapes differ. */
-const projection = (scope: Scope, from: number, to: number, { stride = 1, initialisation }: BlockOptions): ConvBatchNorm | null =>
-  stride !== 1 || from !== to ? new ConvBatchNorm(scope.child('downsample'), from, to, { kernel: 1, stride, initialisation }) : null;
+const projection = (
+  scope: Scope,
+  from: number,
+  to: number,
+  { stride = 1, initialisation }: BlockOptions,
+): ConvBatchNorm | null =>
+  stride !== 1 || from !== to
+    ? new ConvBatchNorm(scope.child('downsample'), from, to, { kernel: 1, stride, initialisation })
+    : null;
 
 /** conv3×3 – BN – ReLU – conv3×3 – BN, plus the shortcut, ReLU. */
 export class BasicBlock implements Block {
@@ -31,7 +38,12 @@ export class BasicBlock implements Block {
 
   constructor(scope: Scope, inChannels: number, channels: number, options: BlockOptions = {}) {
     const { stride = 1, initialisation } = options;
-    this.#conv1 = new Conv2d(scope.child('conv1'), inChannels, channels, { kernel: 3, stride, padding: 1, initialisation });
+    this.#conv1 = new Conv2d(scope.child('conv1'), inChannels, channels, {
+      kernel: 3,
+      stride,
+      padding: 1,
+      initialisation,
+    });
     this.#bn1 = new BatchNorm2d(scope.child('bn1'), channels);
     this.#conv2 = new Conv2d(scope.child('conv2'), channels, channels, { kernel: 3, padding: 1, initialisation });
     this.#bn2 = new BatchNorm2d(scope.child('bn2'), channels);
@@ -61,7 +73,12 @@ export class Bottleneck implements Block {
     const outChannels = channels * Bottleneck.expansion;
     this.#conv1 = new Conv2d(scope.child('conv1'), inChannels, channels, { kernel: 1, initialisation });
     this.#bn1 = new BatchNorm2d(scope.child('bn1'), channels);
-    this.#conv2 = new Conv2d(scope.child('conv2'), channels, channels, { kernel: 3, stride, padding: 1, initialisation });
+    this.#conv2 = new Conv2d(scope.child('conv2'), channels, channels, {
+      kernel: 3,
+      stride,
+      padding: 1,
+      initialisation,
+    });
     this.#bn2 = new BatchNorm2d(scope.child('bn2'), channels);
     this.#conv3 = new Conv2d(scope.child('conv3'), channels, outChannels, { kernel: 1, initialisation });
     this.#bn3 = new BatchNorm2d(scope.child('bn3'), outChannels);
@@ -81,7 +98,14 @@ export class Layer {
   readonly channels: number;
   readonly #blocks: Block[];
 
-  constructor(scope: Scope, type: BlockType, inChannels: number, channels: number, count: number, options: BlockOptions = {}) {
+  constructor(
+    scope: Scope,
+    type: BlockType,
+    inChannels: number,
+    channels: number,
+    count: number,
+    options: BlockOptions = {},
+  ) {
     this.channels = channels * type.expansion;
     this.#blocks = Array.from({ length: count }, (_, i) =>
       i === 0

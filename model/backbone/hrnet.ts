@@ -118,21 +118,29 @@ class Transition {
   constructor(scope: Scope, from: readonly number[], to: readonly number[]) {
     this.#layers = to.map((channels, i) => {
       if (i < from.length) {
-        return from[i] === channels ? null : [new ConvBatchNorm(scope.child(i), from[i], channels, { kernel: 3, padding: 1 })];
+        return from[i] === channels
+          ? null
+          : [new ConvBatchNorm(scope.child(i), from[i], channels, { kernel: 3, padding: 1 })];
       }
       const steps = i + 1 - from.length;
       const last = from.at(-1)!;
       return Array.from(
         { length: steps },
         (_, j) =>
-          new ConvBatchNorm(scope.child(i).child(j), last, j === steps - 1 ? channels : last, { kernel: 3, stride: 2, padding: 1 }),
+          new ConvBatchNorm(scope.child(i).child(j), last, j === steps - 1 ? channels : last, {
+            kernel: 3,
+            stride: 2,
+            padding: 1,
+          }),
       );
     });
   }
 
   forward(pass: Pass, branches: Tensor[]): Tensor[] {
     return this.#layers.map((layers, i) =>
-      layers === null ? branches[i] : layers.reduce((x, layer) => layer.forward(pass, x, { relu: true }), branches[i] ?? branches.at(-1)!),
+      layers === null
+        ? branches[i]
+        : layers.reduce((x, layer) => layer.forward(pass, x, { relu: true }), branches[i] ?? branches.at(-1)!),
     );
   }
 }
@@ -144,7 +152,9 @@ class HighResolutionModule {
   readonly #fuse: (ConvBatchNorm[] | null)[][];
 
   constructor(scope: Scope, { blocks, channels }: HRNetStage, multiScale: boolean) {
-    this.#branches = channels.map((width, i) => new Layer(scope.child('branches').child(i), BasicBlock, width, width, blocks[i]));
+    this.#branches = channels.map(
+      (width, i) => new Layer(scope.child('branches').child(i), BasicBlock, width, width, blocks[i]),
+    );
     const targets = multiScale ? channels : channels.slice(0, 1);
     this.#fuse = targets.map((to, i) =>
       channels.map((from, j) => {
@@ -153,7 +163,8 @@ class HighResolutionModule {
         if (j > i) return [new ConvBatchNorm(path, from, to, { kernel: 1 })];
         return Array.from(
           { length: i - j },
-          (_, k) => new ConvBatchNorm(path.child(k), from, k === i - j - 1 ? to : from, { kernel: 3, stride: 2, padding: 1 }),
+          (_, k) =>
+            new ConvBatchNorm(path.child(k), from, k === i - j - 1 ? to : from, { kernel: 3, stride: 2, padding: 1 }),
         );
       }),
     );

@@ -24,7 +24,9 @@ export class ResidualNet implements Backbone {
     this.#conv1 = new Conv2d(scope.child('conv1'), 3, channels, { kernel: 3, stride: 2, padding: 1 });
     this.#bn1 = new BatchNorm2d(scope.child('bn1'), channels);
     this.#stages = config.stages.map((stage, i) => {
-      const layer = new Layer(scope.child(`layer${i + 1}`), BasicBlock, channels, stage.channels, stage.blocks, { stride: stage.stride });
+      const layer = new Layer(scope.child(`layer${i + 1}`), BasicBlock, channels, stage.channels, stage.blocks, {
+        stride: stage.stride,
+      });
       channels = stage.channels;
       return layer;
     });

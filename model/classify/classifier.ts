@@ -6,13 +6,21 @@ import { ParameterStore } from '../nn/parameters.ts';
 export interface ClassifierConfig {
   readonly classes: number;
   readonly backbone: BackboneConfig;
-  /** r of the log-sum-exp pooling: towards the maximum as r grows, towards the mean as it falls. */
-  readonly sharpness: number;
+  readonly pooling: Pooling;
 }
 
 /**
- * A fully convolutional image classifier: backbone and a 1×1 convolution give one response map per class, pooled by
- * log-sum-exp. Its maps locate classes (peaks), its backbone initialises {@link Cim}, which has the same names.
+ * How a response map becomes a class score. `log-sum-exp`: towards the maximum as `sharpness` grows, towards the mean as
+ * it falls; learns from scratch. `peak-stimulation`: the mean of the map's peaks (Zhou et al., CVPR 2018), for networks
+ * that start from trained weights.
+ */
+export type Pooling =
+  | { readonly type: 'log-sum-exp'; readonly sharpness: number }
+  | { readonly type: 'peak-stimulation' };
+
+/**
+ * A fully convolutional image classifier: backbone and a 1×1 convolution give one response map per class,
+ * pooled to a score. Its maps locate classes (peaks), its backbone initialises {@link Cim}, which has the same names.
  */
 export class Classifier {
   readonly config: ClassifierConfig;
@@ -25,7 +33,10 @@ export class Classifier {
     this.parameters = new ParameterStore(device, generator);
     const root = this.parameters.scope();
     this.backbone = createBackbone(root.child('Conv_Body'), config.backbone);
-    this.#classifier = new Conv2d(root.child('classifier').child(0), this.backbone.channels, config.classes, { kernel: 1, bias: true });
+    this.#classifier = new Conv2d(root.child('classifier').child(0), this.backbone.channels, config.classes, {
+      kernel: 1,
+      bias: true,
+    });
   }
 
   /** @param images [B, 3, H, W], normalised. @returns response maps [B, C, h, w] at the backbone's stride. */
@@ -40,12 +51,18 @@ export class Classifier {
    */
   loss(tape: Tape, images: Tensor, targets: Tensor): { loss: Tensor; scores: Tensor } {
     const maps = this.responses({ tape, batchStatistics: true }, images);
-    const scores = F.logSumExpPool(tape, maps, this.config.sharpness);
+    const scores = this.#pool(tape, maps);
     return { loss: F.multiLabelSoftMarginLoss(tape, scores, targets, 1), scores };
   }
 
   /** Class scores [B, C] with frozen statistics. */
   scores(tape: Tape, images: Tensor): Tensor {
-    return F.logSumExpPool(tape, this.responses({ tape, batchStatistics: false }, images), this.config.sharpness);
+    return this.#pool(tape, this.responses({ tape, batchStatistics: false }, images));
+  }
+
+  #pool(tape: Tape, maps: Tensor): Tensor {
+    const { pooling } = this.config;
+    if (pooling.type === 'log-sum-exp') return F.logSumExpPool(tape, maps, pooling.sharpness);
+    return F.peakStimulation(tape, maps).aggregation;
   }
 }

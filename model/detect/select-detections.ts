@@ -40,7 +40,10 @@ export function selectDetections(
     const proposals: number[] = [];
     for (let n = 0; n < count; n++) if (scores[n * classes + classIndex] > scoreThreshold) proposals.push(n);
     const classScores = Float32Array.from(proposals, (n) => scores[n * classes + classIndex]);
-    const classBoxes = Float32Array.from({ length: 4 * proposals.length }, (_, i) => boxes[4 * proposals[i >> 2] + (i & 3)]);
+    const classBoxes = Float32Array.from(
+      { length: 4 * proposals.length },
+      (_, i) => boxes[4 * proposals[i >> 2] + (i & 3)],
+    );
     for (const kept of boxNms(classBoxes, classScores, nmsThreshold)) {
       detections.push({ proposal: proposals[kept], classIndex, score: classScores[kept] });
     }

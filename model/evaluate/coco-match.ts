@@ -1,6 +1,13 @@
 /** The first half of COCO's evaluation: which detection finds which object (pycocotools' COCOeval.evaluate). */
-import { type CocoAnnotation, type CocoImage, type CocoJson, type CocoResult, EvaluationError, segmentationRuns } from './coco-json.ts';
-import { boxIou, maskIou, type MeasuredMask, measureMask } from './iou.ts';
+import {
+  type CocoAnnotation,
+  type CocoImage,
+  type CocoJson,
+  type CocoResult,
+  EvaluationError,
+  segmentationRuns,
+} from './coco-json.ts';
+import { boxIou, type MeasuredMask, maskIou, measureMask } from './iou.ts';
 import { parseRle, type XywhBox } from './rle.ts';
 
 /** Object sizes, in pixels of area, both ends inclusive. */
@@ -146,7 +153,12 @@ function matchCategory<S extends { readonly area: number }>(
   for (let row = 0; row < outcomes.length; row += total) {
     for (let d = 0; d < total; d++) sorted[row + d] = outcomes[row + order[d]];
   }
-  return { scores: scores.map((_, d) => scores[order[d]]), ranks: ranks.map((_, d) => ranks[order[d]]), outcomes: sorted, objects };
+  return {
+    scores: scores.map((_, d) => scores[order[d]]),
+    ranks: ranks.map((_, d) => ranks[order[d]]),
+    outcomes: sorted,
+    objects,
+  };
 }
 
 /** IoU [detections, truths]. */

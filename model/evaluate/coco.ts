@@ -179,7 +179,10 @@ export function summaryLines({ stats, iouThresholds, maxDetections }: CocoEvalua
   return cocoStatistics.map(({ table, iou, area, limit }, i) => {
     const title = table === 'recall' ? 'Average Recall     (AR)' : 'Average Precision  (AP)';
     const ious = iou === undefined ? [iouThresholds[0], iouThresholds[iouThresholds.length - 1]] : [iou];
-    const range = ious.map((value) => formatFixed(value, 2)).join(':').padEnd(9);
+    const range = ious
+      .map((value) => formatFixed(value, 2))
+      .join(':')
+      .padEnd(9);
     const size = areaRanges[area].name.padStart(6);
     const most = String(maxDetections[limit]).padStart(3);
     return ` ${title} @[ IoU=${range} | area=${size} | maxDets=${most} ] = ${formatFixed(stats[i], 3)}`;

@@ -27,7 +27,8 @@ export function polygonRuns(vertices: ArrayLike<number>, height: number, width: 
 /** Points of the closed boundary on the fine grid, one for each step along the longer axis of each edge. */
 function traceBoundary(vertices: ArrayLike<number>): { columns: number[]; rows: number[] } {
   const corners = Math.floor(vertices.length / 2);
-  const fine = (corner: number, axis: 0 | 1): number => Math.trunc(SCALE * vertices[2 * (corner % corners) + axis] + 0.5);
+  const fine = (corner: number, axis: 0 | 1): number =>
+    Math.trunc(SCALE * vertices[2 * (corner % corners) + axis] + 0.5);
   const columns: number[] = [];
   const rows: number[] = [];
   for (let corner = 0; corner < corners; corner++) {

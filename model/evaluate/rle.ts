@@ -34,7 +34,10 @@ export class MaskError extends ReportedError {}
 /** Runs of a binary mask: `mask` row-major [height, width], any non-zero byte is object. */
 export function runsOfMask(mask: Uint8Array, height: number, width: number): Runs {
   if (mask.length !== height * width) {
-    throw new MaskError(`A mask of ${height} × ${width} pixels has ${mask.length} values.`, 'Pass one byte for each pixel.');
+    throw new MaskError(
+      `A mask of ${height} × ${width} pixels has ${mask.length} values.`,
+      'Pass one byte for each pixel.',
+    );
   }
   const counts: number[] = [];
   let value = 0;
@@ -128,7 +131,10 @@ function parseCounts(text: string): Uint32Array {
     for (let shift = 0, more = true; more; shift += 5) {
       const bits = text.charCodeAt(position++) - 48;
       if (!(bits >= 0 && bits < 64 && shift < 32)) {
-        throw new MaskError(`"${text.slice(0, 40)}" is not a compressed mask: see character ${position}.`, 'Write the file again.');
+        throw new MaskError(
+          `"${text.slice(0, 40)}" is not a compressed mask: see character ${position}.`,
+          'Write the file again.',
+        );
       }
       value |= (bits & 0x1f) << shift;
       more = (bits & 0x20) !== 0;
@@ -225,7 +231,7 @@ export function intersectionArea({ counts: a }: Runs, { counts: b }: Runs): numb
   while (runA < a.length && runB < b.length) {
     const endA = startA + a[runA];
     const endB = startB + b[runB];
-    const overlap = (endA < endB ? endA : endB) - (startA > startB ? startA : startB);
+    const overlap = Math.min(endA, endB) - Math.max(startA, startB);
     if (overlap > 0) area += overlap;
     if (endA <= endB) {
       startA = endA + a[runA + 1];

@@ -45,7 +45,8 @@ const roundedNumbers = ({ box, score }: VocDetection): string[] => [
 ];
 
 /** The line of a VOC result file (comp4_det_SET_CLASS.txt). */
-export const vocResultLine = (detection: VocDetection): string => [detection.image, ...roundedNumbers(detection)].join(' ');
+export const vocResultLine = (detection: VocDetection): string =>
+  [detection.image, ...roundedNumbers(detection)].join(' ');
 
 /**
  * Average precision of one class. Detections of equal rounded score keep their order.

@@ -8,7 +8,11 @@ export interface VocReport {
   /** [4]: mean over all classes of the file, at each of `vocThresholds`. */
   readonly meanAp: readonly number[];
   /** Ascending category id. `ap` [4]; a class without objects counts 0, not "undefined". */
-  readonly byCategory: readonly { readonly categoryId: number; readonly name: string; readonly ap: readonly number[] }[];
+  readonly byCategory: readonly {
+    readonly categoryId: number;
+    readonly name: string;
+    readonly ap: readonly number[];
+  }[];
 }
 
 /** Mask AP of a result file by class, at most 100 detections an image and class. Errors as `evaluateCoco`. */

@@ -34,9 +34,15 @@ export async function scoreProposals(
     const flips = passes.filter((pass) => pass.size === size).map(({ flip }) => flip);
     const scores = device.scope(() => {
       const shape = { width, height, targetSize: size, mean: IMAGE_MEAN, std: IMAGE_STD };
-      const images = stack(device, flips.map((flip) => F.prepareImage(device, rgb, { ...shape, flip })));
+      const images = stack(
+        device,
+        flips.map((flip) => F.prepareImage(device, rgb, { ...shape, flip })),
+      );
       const scale = size / Math.max(width, height);
-      const regions = uploadRegions(device, flips.map((flip) => ({ proposals, flip, width, scale })));
+      const regions = uploadRegions(
+        device,
+        flips.map((flip) => ({ proposals, flip, width, scale })),
+      );
       return cim.forward(new Tape(device, { recording: false }), { images, ...regions }).map(({ blocks }) => blocks);
     });
     for (const blocks of scores) {

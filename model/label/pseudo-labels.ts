@@ -4,7 +4,15 @@
  */
 import type { Detection } from '../detect/select-detections.ts';
 import type { CocoAnnotation, CocoCategory, CocoImage, CocoJson } from '../evaluate/coco-json.ts';
-import { MaskError, parseRle, type Rle, runsArea, runsBox, type UncompressedRle, uncompressRuns } from '../evaluate/rle.ts';
+import {
+  MaskError,
+  parseRle,
+  type Rle,
+  runsArea,
+  runsBox,
+  type UncompressedRle,
+  uncompressRuns,
+} from '../evaluate/rle.ts';
 
 /** A training image with what was found in it. */
 export interface LabelledImage extends CocoImage {

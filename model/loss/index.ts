@@ -1,4 +1,4 @@
-export { clsIouLoss, type ClsIouInputs, type ClsIouOptions } from './cls-iou.ts';
+export { type ClsIouInputs, type ClsIouOptions, clsIouLoss } from './cls-iou.ts';
 export { lossWeightBagLoss } from './loss-weight-bag.ts';
 export { milBagLoss } from './mil-bag.ts';
 export { pclLoss } from './pcl.ts';

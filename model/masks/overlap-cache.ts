@@ -1,5 +1,5 @@
 import type { Device } from '@cim/runtime';
-import { maskOverlaps, type MaskOverlaps } from './overlap.ts';
+import { type MaskOverlaps, maskOverlaps } from './overlap.ts';
 import { type PackedMasks, uploadMasks } from './packed.ts';
 
 /** Overlap maps on the device, made when first asked for and kept while `bytes` last, least recently used dropped first. */

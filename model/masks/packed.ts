@@ -32,7 +32,13 @@ export function packMasks(bytes: ArrayLike<number>, count: number, width: number
 }
 
 /** Packs `count` masks of bytes 0 and 1 on the GPU: u32 [count, ⌈width·height/32⌉]. Uploads a byte a pixel. */
-export function packMasksOnDevice(device: Device, bytes: Uint8Array, count: number, width: number, height: number): Tensor {
+export function packMasksOnDevice(
+  device: Device,
+  bytes: Uint8Array,
+  count: number,
+  width: number,
+  height: number,
+): Tensor {
   const pixels = width * height;
   requireBytes(bytes, count, pixels);
   const whole = new Uint8Array(Math.ceil(bytes.length / 4) * 4);

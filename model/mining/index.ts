@@ -1,1 +1,1 @@
-export { type AntiNoise, type Mined, minePseudoLabels, type MiningInputs, type MiningOptions } from './mining.ts';
+export { type AntiNoise, type Mined, type MiningInputs, type MiningOptions, minePseudoLabels } from './mining.ts';

@@ -137,6 +137,7 @@ function samplingFrom(
 ): { sampling: kernels.Sampling; seed?: number; counter?: number; given?: Tensor } {
   if (!antiNoise) return { sampling: 'none' };
   if ('draws' in antiNoise) return { sampling: 'draws', given: device.tensor(Float32Array.from(antiNoise.draws)) };
-  if ('uniforms' in antiNoise) return { sampling: 'uniforms', given: device.tensor(Float32Array.from(antiNoise.uniforms)) };
+  if ('uniforms' in antiNoise)
+    return { sampling: 'uniforms', given: device.tensor(Float32Array.from(antiNoise.uniforms)) };
   return { sampling: 'philox', ...antiNoise };
 }

@@ -7,6 +7,8 @@ export interface Pass {
   readonly tape: Tape;
   /** Batch norm uses (and updates from) the batch's statistics instead of the frozen running ones. */
   readonly batchStatistics: boolean;
+  /** Gradients spread positive evidence instead of derivatives: excitation back-propagation (lib/prm/prm_modules.py). */
+  readonly excitation?: boolean;
 }
 
 /** `torch` is PyTorch's default, U(±1/√fan_in); `he` is N(0, 2/fan_in), which a deep ReLU chain from scratch needs. */
@@ -32,13 +34,19 @@ export class Conv2d {
   constructor(scope: Scope, inChannels: number, outChannels: number, options: ConvOptions) {
     const { kernel, stride = 1, padding = 0, dilation = 1, bias = false, initialisation = 'torch' } = options;
     const fanIn = inChannels * kernel * kernel;
-    this.weight = scope.parameter('weight', [outChannels, inChannels, kernel, kernel], weightInit(initialisation, fanIn));
+    this.weight = scope.parameter(
+      'weight',
+      [outChannels, inChannels, kernel, kernel],
+      weightInit(initialisation, fanIn),
+    );
     this.bias = bias ? scope.parameter('bias', [outChannels], uniform(1 / Math.sqrt(fanIn))) : null;
     this.#geometry = { stride, padding, dilation };
   }
 
-  forward({ tape }: Pass, x: Tensor, { relu = false } = {}): Tensor {
-    return F.conv2d(tape, x, this.weight, this.bias, { ...this.#geometry, relu });
+  forward({ tape, excitation }: Pass, x: Tensor, { relu = false } = {}): Tensor {
+    if (!excitation) return F.conv2d(tape, x, this.weight, this.bias, { ...this.#geometry, relu });
+    const y = F.peakConv2d(tape, x, this.weight, this.bias, this.#geometry);
+    return relu ? F.relu(tape, y) : y;
   }
 }
 

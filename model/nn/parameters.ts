@@ -1,4 +1,14 @@
-import { type Device, type Generator, isParameter, type Parameter, ReportedError, sizeOf, type Shape, type Tensor, type TypedArray } from '@cim/runtime';
+import {
+  type Device,
+  type Generator,
+  isParameter,
+  type Parameter,
+  ReportedError,
+  type Shape,
+  sizeOf,
+  type Tensor,
+  type TypedArray,
+} from '@cim/runtime';
 import type { Initialiser } from './initialise.ts';
 
 /** A weight that does not fit the model: wrong shape, missing or unknown name. */
@@ -132,7 +142,9 @@ export class ParameterStore {
 
   /** Copies every tensor to the host. */
   async stateDict(): Promise<Map<string, { shape: Shape; data: TypedArray }>> {
-    const entries = [...this.#tensors].map(async ([name, tensor]) => [name, { shape: tensor.shape, data: await tensor.read() }] as const);
+    const entries = [...this.#tensors].map(
+      async ([name, tensor]) => [name, { shape: tensor.shape, data: await tensor.read() }] as const,
+    );
     return new Map(await Promise.all(entries));
   }
 
@@ -141,16 +153,23 @@ export class ParameterStore {
    * @param strict every name must exist on both sides; otherwise only common names are loaded.
    * @throws StateDictError that lists missing, unexpected and misshapen names.
    */
-  load(state: ReadonlyMap<string, { shape: Shape; data: ArrayLike<number> }>, { strict = true } = {}): { loaded: string[]; missing: string[]; unexpected: string[] } {
+  load(
+    state: ReadonlyMap<string, { shape: Shape; data: ArrayLike<number> }>,
+    { strict = true } = {},
+  ): { loaded: string[]; missing: string[]; unexpected: string[] } {
     const missing = [...this.#tensors.keys()].filter((name) => !state.has(name));
-    const unexpected = [...state.keys()].filter((name) => !this.#tensors.has(name) && !name.endsWith('num_batches_tracked'));
+    const unexpected = [...state.keys()].filter(
+      (name) => !this.#tensors.has(name) && !name.endsWith('num_batches_tracked'),
+    );
     const common = [...this.#tensors].filter(([name]) => state.has(name));
     const misshapen = common
       .filter(([name, tensor]) => String(state.get(name)!.shape) !== String(tensor.shape))
       .map(([name, tensor]) => `${name}: [${state.get(name)!.shape}] in the file, [${tensor.shape}] in the model`);
     if (misshapen.length > 0 || (strict && missing.length + unexpected.length > 0)) {
       const list = (title: string, names: string[]): string =>
-        names.length === 0 ? '' : `\n  ${title} (${names.length}): ${names.slice(0, 8).join(', ')}${names.length > 8 ? ', …' : ''}`;
+        names.length === 0
+          ? ''
+          : `\n  ${title} (${names.length}): ${names.slice(0, 8).join(', ')}${names.length > 8 ? ', …' : ''}`;
       throw new StateDictError(
         `The weights are of another architecture.${list('missing', missing)}${list('unexpected', unexpected)}${list('other shape', misshapen)}`,
         'Use the configuration the checkpoint was trained with.',

@@ -24,7 +24,11 @@ export interface ResponseMaps {
  *
  * @param labels class indices, without the background
  */
-export function findPeaks({ values, peakMap, height, width }: ResponseMaps, labels: Iterable<number>, threshold: number): Peak[] {
+export function findPeaks(
+  { values, peakMap, height, width }: ResponseMaps,
+  labels: Iterable<number>,
+  threshold: number,
+): Peak[] {
   const found: Peak[] = [];
   for (const classIndex of labels) {
     const peaks: Peak[] = [];

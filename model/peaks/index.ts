@@ -1,1 +1,2 @@
 export * from './find-peaks.ts';
+export * from './peak-responses.ts';

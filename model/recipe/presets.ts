@@ -76,7 +76,7 @@ const fromScratch = (budget: Budget): Recipe => ({
   seed: 3,
   backbone: budget.backbone,
   classifier: {
-    sharpness: 4,
+    pooling: { type: 'log-sum-exp', sharpness: 4 },
     training: { steps: budget.classifierSteps, batch: 8, jitter, geometry: { scale: 0.2, shift: 0.075 } },
     solver: classifierSolver(budget),
   },

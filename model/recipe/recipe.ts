@@ -1,5 +1,6 @@
 import type { BackboneConfig } from '../backbone/index.ts';
 import type { CimConfig } from '../cim.ts';
+import type { Pooling } from '../classify/classifier.ts';
 import type { SolverConfig } from '../solver/solver.ts';
 import type { CimTraining } from '../train/train-cim.ts';
 import type { ClassifierTraining } from '../train/train-classifier.ts';
@@ -14,7 +15,7 @@ export interface Recipe {
   readonly backbone: BackboneConfig;
   /** Stage 1: a classifier from scratch, on image labels. */
   readonly classifier: {
-    readonly sharpness: number;
+    readonly pooling: Pooling;
     readonly training: ClassifierTraining;
     readonly solver: SolverConfig;
   };

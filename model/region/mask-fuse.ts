@@ -44,7 +44,10 @@ export class MaskFuse {
    */
   forward(pass: Pass, features: Tensor, rois: Tensor, masks: Tensor): Tensor {
     const { tape } = pass;
-    const fused = F.roiAlignMaskFuse(tape, features, rois, masks, { outputSize: REGION_SIZE, spatialScale: this.#spatialScale });
+    const fused = F.roiAlignMaskFuse(tape, features, rois, masks, {
+      outputSize: REGION_SIZE,
+      spatialScale: this.#spatialScale,
+    });
     const grid = this.#maskBranch.forward(pass, fused, { relu: true });
     const flat = tape.reshape(grid, [rois.shape[0], -1]);
     return this.#fc[1].forward(pass, this.#fc[0].forward(pass, flat, { relu: true }), { relu: true });

@@ -93,7 +93,9 @@ export class Solver {
     }
     device.scope(() => {
       const runs = this.#store.arenas.map((arena) => ({ arena, runs: touchedRuns(arena) }));
-      const scale = this.#gradientScale(runs.flatMap(({ arena, runs: own }) => own.map((run) => view(arena.gradients, run))));
+      const scale = this.#gradientScale(
+        runs.flatMap(({ arena, runs: own }) => own.map((run) => view(arena.gradients, run))),
+      );
       for (const { arena, runs: own } of runs) for (const run of own) this.#update(step, arena, run, scale);
     });
   }

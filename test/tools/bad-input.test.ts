@@ -179,7 +179,12 @@ test('settings that do not exist or make no sense', async () => {
   const set = (assignment: string) => () => chooseRecipe({ preset: 'small', set: [assignment] });
   await fails(ConfigError, /no setting "training\.step"/, set('training.step=3'), /Did you mean "training\.steps"/);
   await fails(ConfigError, /"steps" is not an assignment/, set('steps'));
-  await fails(ConfigError, /"training\.steps" is "many"\. .*expected number/, set('training.steps=many'), /It is \d+ unless changed/);
+  await fails(
+    ConfigError,
+    /"training\.steps" is "many"\. .*expected number/,
+    set('training.steps=many'),
+    /It is \d+ unless changed/,
+  );
   await fails(ConfigError, /"training\.steps" is -5\. /, set('training.steps=-5'));
   await fails(ConfigError, /"training\.steps" is 2\.5\. /, set('training.steps=2.5'));
   await fails(ConfigError, /"training\.steps" is null\. /, set('training.steps=null'));

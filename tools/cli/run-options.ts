@@ -5,6 +5,9 @@ export const addRunOptions = (command: Command): Command =>
   command
     .requiredOption('--data <folder>', 'the data set: JPEGImages/ with annotations/train.json and annotations/val.json')
     .requiredOption('--out <folder>', 'where the run keeps its files')
-    .option('--preset <name>', 'the recipe: a preset (small, demo, demo-hrnet, short) or a JSON or YAML file; default small, on SwiftShader short')
+    .option(
+      '--preset <name>',
+      'the recipe: a preset (small, demo, demo-hrnet, short) or a JSON or YAML file; default small, on SwiftShader short',
+    )
     .option('--set <key=value...>', 'change single settings of the recipe, as training.steps=300', [])
     .option('--strict', 'stop at the first image that cannot be read', false);

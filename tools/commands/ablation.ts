@@ -28,7 +28,10 @@ export function register(program: Command): void {
     .option('--out <folder>', 'where the runs keep their files', 'runs/ablation')
     .option('--seeds <numbers>', 'seeds of the training, separated by commas', parseCounts, [1, 2, 3])
     .option('--variants <names>', 'only these: cim, mist, anti-noise, wsddn, no-agpl, no-sampling, separated by commas')
-    .option('--preset <name>', 'the recipe: demo, demo-hrnet, short, small or a file; default demo, on SwiftShader short')
+    .option(
+      '--preset <name>',
+      'the recipe: demo, demo-hrnet, short, small or a file; default demo, on SwiftShader short',
+    )
     .option('--set <key=value...>', 'change single settings of the recipe', [])
     .option('--strict', 'stop at the first image that cannot be read', false)
     .addHelpText('after', WHY)

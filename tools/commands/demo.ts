@@ -13,7 +13,10 @@ export function register(program: Command): void {
     .description('draw a data set, learn its objects from image labels only, and report')
     .option('--out <folder>', 'where the run keeps its files', 'runs/demo')
     .option('--seed <number>', 'seed of the data set', Number, 1)
-    .option('--preset <name>', 'the recipe: demo, demo-hrnet, short, small or a file; default demo, on SwiftShader short')
+    .option(
+      '--preset <name>',
+      'the recipe: demo, demo-hrnet, short, small or a file; default demo, on SwiftShader short',
+    )
     .option('--set <key=value...>', 'change single settings of the recipe', [])
     .option('--strict', 'stop at the first image that cannot be read', false)
     .action(async (options: DemoOptions, command: Command) => {

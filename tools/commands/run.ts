@@ -5,7 +5,9 @@ import { addRunOptions } from '../cli/run-options.ts';
 /** `cim run`: every stage on a user's own folder. */
 export function register(program: Command): void {
   addRunOptions(program.command('run'))
-    .description('learn from images with image labels, find instances, evaluate, draw; goes on where it was interrupted')
+    .description(
+      'learn from images with image labels, find instances, evaluate, draw; goes on where it was interrupted',
+    )
     .action(async (options: RunCommandOptions, command: Command) => {
       const { withRun } = await import('../cli/run-command.ts');
       const { runAll } = await import('../pipeline/run.ts');

@@ -68,7 +68,7 @@ export async function trainClassifierStage(context: RunContext, canvas: DecodeSi
 const createClassifier = ({ device, recipe, classes }: RunContext, generator: Generator): Classifier =>
   new Classifier(
     device,
-    { classes: classes.length, backbone: recipe.backbone, sharpness: recipe.classifier.sharpness },
+    { classes: classes.length, backbone: recipe.backbone, pooling: recipe.classifier.pooling },
     generator,
   );
 
