@@ -46,19 +46,27 @@ export class Tape {
   readonly device: Device;
   /** False for inference: nothing is recorded. */
   readonly recording: boolean;
+  /** False where only the gradients of inputs are asked for. */
+  readonly #trains: boolean;
   #nodes: Node[] = [];
   readonly #gradients = new Map<Tensor, Tensor>();
   readonly #kept = new Set<Tensor>();
   readonly #windows = new Map<Tensor, { output: Tensor; offset: number }>();
 
-  constructor(device: Device, { recording = true }: { recording?: boolean } = {}) {
+  /** @param options.trains whether parameters receive gradients. */
+  constructor(device: Device, { recording = true, trains = true }: { recording?: boolean; trains?: boolean } = {}) {
     this.device = device;
     this.recording = recording;
+    this.#trains = trains;
   }
 
   /** Whether an operation on these inputs must be recorded. */
   tracks(inputs: readonly Tensor[]): boolean {
-    return this.recording && inputs.some((t) => t.requiresGrad);
+    return this.recording && inputs.some((t) => this.#wants(t));
+  }
+
+  #wants(tensor: Tensor): boolean {
+    return tensor.requiresGrad && (this.#trains || !isParameter(tensor));
   }
 
   /** Records an operation and returns its output. Without a gradient to give, it is forgotten at once. */
@@ -190,7 +198,7 @@ export class Tape {
       return { tensor: own, accumulate: true };
     };
     return {
-      wants: (index) => node.inputs[index].requiresGrad,
+      wants: (index) => this.#wants(node.inputs[index]),
       into,
       added: (index) => {
         const { tensor, accumulate } = into(index);
@@ -199,7 +207,7 @@ export class Tape {
       },
       pass: (index, gradient) => {
         const input = node.inputs[index];
-        if (!input.requiresGrad) return;
+        if (!this.#wants(input)) return;
         if (!isParameter(input) && !this.#windows.has(input) && !this.#gradients.has(input)) {
           this.#gradients.set(input, gradient.reshape(input.shape));
           return;

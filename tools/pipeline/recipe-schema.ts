@@ -59,7 +59,10 @@ export const recipeSchema: z.ZodType<Recipe> = z.strictObject({
   seed: z.int().min(0).max(0xffffffff),
   backbone,
   classifier: z.strictObject({
-    sharpness: positive,
+    pooling: z.discriminatedUnion('type', [
+      z.strictObject({ type: z.literal('log-sum-exp'), sharpness: positive }),
+      z.strictObject({ type: z.literal('peak-stimulation') }),
+    ]),
     training: z.strictObject({
       steps: count,
       batch: count,
