@@ -13,7 +13,7 @@ interface AblationOptions extends Omit<RunCommandOptions, 'data'> {
 const AVERAGE_THRESHOLD = 0.6;
 
 const WHY = `
-The threshold of the average mask (labels.averageThreshold) is ${AVERAGE_THRESHOLD} here unless you set it. With the demo's own 0.5
+The threshold of the average mask (labels.averageThreshold) is ${AVERAGE_THRESHOLD} here unless you set it. With the demo's own 0.45
 the labels cover most of each object from the start, and MIST is nearly as good as CIM; with ${AVERAGE_THRESHOLD} they
 lean towards its distinctive part, so that completing instances counts. A recipe file decides for itself.
 
