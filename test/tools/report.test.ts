@@ -145,7 +145,8 @@ test('the table for the terminal is aligned', () => {
   assert.is(lines[3], 'upper bound of proposals                93.6');
   assert.match(
     lines.join('\n'),
-    'Image classification: mAP 98.4 %\nTime: 21 min 6 s; GPU memory: 700 MiB\nSkipped images: 1',
+    'Proposals: mean best IoU 0.843, recall at IoU .5 95.3 %; 71 an image, 0.32 s each image\n' +
+      'Image classification: mAP 98.4 %\nTime: 21 min 6 s; GPU memory: 700 MiB\nSkipped images: 1',
   );
 });
 
