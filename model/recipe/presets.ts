@@ -138,7 +138,7 @@ export const presets = {
     description: 'fewer steps, for software drivers that are several times slower still',
     backbone: residual,
     classifierSteps: 200,
-    steps: 160,
+    steps: 230,
     flip: false,
   }),
 } as const satisfies Record<string, Recipe>;
