@@ -51,9 +51,6 @@ export class MemoryPool {
   get use(): MemoryUse {
     return { live: this.#live, peak: this.#peak, reserved: this.#reserved };
   }
-  resetPeak(): void {
-    this.#peak = this.#live;
-  }
 
   acquire(bytes: number): Block {
     const capacity = sizeClass(bytes);

@@ -103,13 +103,6 @@ export class Tape {
     return window;
   }
 
-  /** A copy cut off from the tape. */
-  detach(x: Tensor): Tensor {
-    const view = x.reshape(x.shape);
-    view.requiresGrad = false;
-    return view;
-  }
-
   /** Keeps an output readable after {@link backward}, which otherwise frees it. */
   keep(tensor: Tensor): Tensor {
     this.#kept.add(tensor);

@@ -7,13 +7,6 @@ export interface KernelSpan {
   readonly flops: number;
   readonly bytes: number;
 }
-export interface HostSpan {
-  readonly name: string;
-  /** Milliseconds, `performance.now()`. */
-  readonly begin: number;
-  readonly end: number;
-}
-
 const CAPACITY = 4096;
 
 /** Collects timestamps: two queries a compute pass, resolved at every submit. */
@@ -24,7 +17,6 @@ export class Tracer {
   readonly #pending: Promise<void>[] = [];
   #names: { name: string; flops: number; bytes: number }[] = [];
   readonly kernels: KernelSpan[] = [];
-  readonly host: HostSpan[] = [];
 
   constructor(device: GPUDevice) {
     this.#device = device;
@@ -71,16 +63,6 @@ export class Tracer {
     };
   }
 
-  /** Times a stretch of host work beside the kernels. */
-  span<T>(name: string, work: () => T): T {
-    const begin = performance.now();
-    const record = (): void => void this.host.push({ name, begin, end: performance.now() });
-    const result = work();
-    if (result instanceof Promise) return result.finally(record) as T;
-    record();
-    return result;
-  }
-
   async settled(): Promise<void> {
     await Promise.all(this.#pending.splice(0));
   }
@@ -98,30 +80,31 @@ export class Tracer {
     return [...totals.values()].sort((a, b) => b.nanoseconds - a.nanoseconds);
   }
 
-  /** The Chrome trace format, one track for the GPU and one for the host. */
+  /** Share of the time from the first kernel's begin to the last one's end in which a kernel ran, 0 to 1. */
+  get busyShare(): number {
+    let [first, last, busy] = [Infinity, 0, 0];
+    for (const { begin, end } of this.kernels) {
+      first = Math.min(first, begin);
+      last = Math.max(last, end);
+      busy += end - begin;
+    }
+    return last > first ? busy / (last - first) : 0;
+  }
+
+  /** The Chrome trace format. */
   chromeTrace(): object {
-    const gpuStart = Math.min(...this.kernels.map((s) => s.begin), Infinity);
-    const hostStart = Math.min(...this.host.map((s) => s.begin), Infinity);
+    const start = this.kernels.reduce((least, { begin }) => Math.min(least, begin), Infinity);
     return {
       traceEvents: [
         { ph: 'M', pid: 1, tid: 1, name: 'thread_name', args: { name: 'GPU' } },
-        { ph: 'M', pid: 1, tid: 2, name: 'thread_name', args: { name: 'host' } },
-        ...this.kernels.map((s) => ({
+        ...this.kernels.map(({ name, begin, end, flops, bytes }) => ({
           ph: 'X',
           pid: 1,
           tid: 1,
-          name: s.name,
-          ts: (s.begin - gpuStart) / 1e3,
-          dur: (s.end - s.begin) / 1e3,
-          args: { flops: s.flops, bytes: s.bytes },
-        })),
-        ...this.host.map((s) => ({
-          ph: 'X',
-          pid: 1,
-          tid: 2,
-          name: s.name,
-          ts: (s.begin - hostStart) * 1e3,
-          dur: (s.end - s.begin) * 1e3,
+          name,
+          ts: (begin - start) / 1e3,
+          dur: (end - begin) / 1e3,
+          args: { flops, bytes },
         })),
       ],
     };

@@ -1,6 +1,7 @@
 import { Device } from '@cim/runtime';
 import { writeFileAtomic } from '../formats/atomic.ts';
 import { deviceOptions, type GlobalOptions } from './options.ts';
+import { textTable } from './table.ts';
 
 /**
  * Runs `work` on the device that the options ask for, writes the trace if wanted, and closes the device, whatever
@@ -21,6 +22,9 @@ export async function withDevice<T>(options: GlobalOptions, work: (device: Devic
   }
 }
 
+/** Kernels listed at the end of a traced command, by total time. */
+const SLOWEST = 12;
+
 async function writeTrace(device: Device, file: string): Promise<void> {
   if (!device.tracer) {
     console.error('No trace is written: this adapter has no timestamp queries.');
@@ -29,5 +33,18 @@ async function writeTrace(device: Device, file: string): Promise<void> {
   await device.finish();
   await device.tracer.settled();
   await writeFileAtomic(file, JSON.stringify(device.tracer.chromeTrace()));
+  const rows = device.tracer
+    .summary()
+    .slice(0, SLOWEST)
+    .map(({ name, count, nanoseconds, flops }) => [
+      name,
+      String(count),
+      (nanoseconds / 1e6).toFixed(1),
+      (flops / nanoseconds).toFixed(1),
+    ]);
+  console.error(textTable(['kernel', 'dispatches', 'ms', 'GFLOP/s'], rows));
+  console.error(
+    `Kernels ran in ${(100 * device.tracer.busyShare).toFixed(0)} % of the time between the first and the last.`,
+  );
   console.error(`Trace of ${device.tracer.kernels.length} kernels: ${file}`);
 }
