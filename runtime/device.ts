@@ -21,8 +21,6 @@ export interface DeviceOptions {
   readonly memoryBudget?: number;
   /** Record GPU timestamps of every kernel. Costs a compute pass each. */
   readonly trace?: boolean;
-  /** Forces the base variants: no optional feature is requested. */
-  readonly portable?: boolean;
 }
 
 export interface AdapterDescription {
@@ -86,11 +84,10 @@ export class Device {
   static async open(options: DeviceOptions = {}): Promise<Device> {
     const found = await findAdapter(options.driver ?? 'auto');
     const { adapter } = found;
-    const features = options.portable ? ['timestamp-query'] : WANTED_FEATURES;
     const requiredLimits: Record<string, number> = {};
     for (const limit of WANTED_LIMITS) requiredLimits[limit] = adapter.limits[limit];
     const device = await adapter.requestDevice({
-      requiredFeatures: features.filter((f) => adapter.features.has(f as GPUFeatureName)) as GPUFeatureName[],
+      requiredFeatures: WANTED_FEATURES.filter((f) => adapter.features.has(f as GPUFeatureName)) as GPUFeatureName[],
       requiredLimits,
     });
     return new Device(device, found, options);

@@ -3,9 +3,9 @@
  * output channels. Its lanes fetch the patch of input pixels together, each another pixel, and broadcast them; every
  * lane loads the weights of its own channels. Few loads a product: the fastest on software GPUs, where loads dominate.
  */
-import { defineKernel, type Kernel, linearGrid, read, type Scalar, u32, wgsl, write } from '../kernel.ts';
-import { distinct, type PassConstants, passConstants, passLayout, range, reach, tileStep } from './pass.ts';
-import { type ConvShape, convBytes, convFlops } from './shape.ts';
+import { defineKernel, type Kernel, read, type Scalar, u32, wgsl, write } from '../kernel.ts';
+import { distinct, type PassConstants, passDispatch, range, reach, tileStep } from './pass.ts';
+import type { ConvShape } from './shape.ts';
 
 export interface ConvLanes {
   /** Pixels of the result a subgroup computes; in an input gradient multiples of the stride. */
@@ -43,15 +43,10 @@ export const convInputGradientLanes = (
 type Constants = PassConstants & ConvLanes;
 
 function description(s: ConvShape, tile: ConvLanes, backward: boolean, epilogue: Record<string, Scalar>) {
-  const { tiles, channels, uniforms } = passLayout(s, tile, backward);
-  const [gx, gy] = linearGrid(tiles, 1);
+  const group = { tiles: 1, channels: tile.channels * tile.subgroup };
   return {
-    constants: { ...tile, ...passConstants(s, backward) },
-    uniforms: { ...uniforms, ...epilogue },
-    grid: [gx, gy, tiles === 0 ? 0 : Math.ceil(channels / (tile.channels * tile.subgroup))] as const,
+    ...passDispatch(s, tile, backward, group, epilogue),
     requires: { features: ['subgroups'] as const, subgroupSize: tile.subgroup },
-    flops: convFlops(s),
-    bytes: convBytes(s),
     source,
   };
 }

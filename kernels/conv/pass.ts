@@ -2,8 +2,8 @@
  * What the forward pass and the input gradient share. The input gradient is itself a convolution, of dy with the
  * transposed weight: where it is strided, a pixel of dx pairs only with the taps whose distance is a multiple of the stride.
  */
-import { i32, type Scalar, u32 } from '../kernel.ts';
-import { type ConvShape, outputHeight, outputWidth } from './shape.ts';
+import { i32, linearGrid, type Scalar, u32 } from '../kernel.ts';
+import { type ConvShape, convBytes, convFlops, outputHeight, outputWidth } from './shape.ts';
 
 /** What a pass bakes into its text. */
 export interface PassConstants extends Record<string, number | boolean> {
@@ -50,6 +50,28 @@ export function passLayout(s: ConvShape, tile: { rows: number; columns: number }
     origin: i32(backward ? Math.floor(s.padding / s.stride) : -s.padding),
   };
   return { tiles: s.n * tilesY * tilesX, channels: to.channels, uniforms };
+}
+
+/**
+ * What a kernel over such tiles is described by, but its text: a workgroup takes `group.tiles` tiles of `group.channels`
+ * channels of the result.
+ */
+export function passDispatch<T extends { readonly rows: number; readonly columns: number }>(
+  s: ConvShape,
+  tile: T,
+  backward: boolean,
+  group: { readonly tiles: number; readonly channels: number },
+  epilogue: Record<string, Scalar>,
+) {
+  const { tiles, channels, uniforms } = passLayout(s, tile, backward);
+  const [gx, gy] = linearGrid(tiles, group.tiles);
+  return {
+    constants: { ...tile, ...passConstants(s, backward) },
+    uniforms: { ...uniforms, ...epilogue },
+    grid: [gx, gy, tiles === 0 ? 0 : Math.ceil(channels / group.channels)] as const,
+    flops: convFlops(s),
+    bytes: convBytes(s),
+  };
 }
 
 /** Along one axis of a tile: the input position that each (pixel, tap) reads, relative to the tile's; undefined: none. */

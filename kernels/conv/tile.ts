@@ -2,9 +2,9 @@
  * Convolution in register tiles, portable: an invocation computes `rows`×`columns` pixels of `channels` output channels,
  * all its products unrolled over the taps and looped over the input channels. All lanes load the same weights.
  */
-import { defineKernel, type Kernel, linearGrid, read, type Scalar, u32, wgsl, write } from '../kernel.ts';
-import { distinct, type PassConstants, passConstants, passLayout, range, reach, tileStep } from './pass.ts';
-import { type ConvShape, convBytes, convFlops } from './shape.ts';
+import { defineKernel, type Kernel, read, type Scalar, u32, wgsl, write } from '../kernel.ts';
+import { distinct, type PassConstants, passDispatch, range, reach, tileStep } from './pass.ts';
+import type { ConvShape } from './shape.ts';
 
 export interface ConvTile {
   /** Pixels of the result an invocation computes; in an input gradient multiples of the stride. */
@@ -43,14 +43,9 @@ export const convInputGradientTile = (
 type Constants = PassConstants & ConvTile;
 
 function description(s: ConvShape, tile: ConvTile, backward: boolean, epilogue: Record<string, Scalar>) {
-  const { tiles, channels, uniforms } = passLayout(s, tile, backward);
-  const [gx, gy] = linearGrid(tiles, WORKGROUP);
+  const group = { tiles: WORKGROUP, channels: tile.channels };
   return {
-    constants: { ...tile, ...passConstants(s, backward) },
-    uniforms: { ...uniforms, ...epilogue },
-    grid: [gx, gy, tiles === 0 ? 0 : Math.ceil(channels / tile.channels)] as const,
-    flops: convFlops(s),
-    bytes: convBytes(s),
+    ...passDispatch(s, tile, backward, group, epilogue),
     source,
   };
 }
