@@ -75,13 +75,17 @@ const fromScratch = (budget: Budget): Recipe => ({
   workingSize: 320,
   seed: 3,
   backbone: budget.backbone,
+  backboneWeights: null,
   classifier: {
+    backbone: null,
+    canvas: null,
+    weights: null,
     pooling: { type: 'log-sum-exp', sharpness: 4 },
     training: { steps: budget.classifierSteps, batch: 8, jitter, geometry: { scale: 0.2, shift: 0.075 } },
     solver: classifierSolver(budget),
   },
-  proposals: { superpixels: 400, limit: 80, nms: 0.85, minAreaFraction: 0.006 },
-  labels: { peakThreshold: 2, averageThreshold: 0.45, iouThreshold: 0.5 },
+  proposals: { type: 'superpixels', superpixels: 400, limit: 80, nms: 0.85, minAreaFraction: 0.006 },
+  labels: { source: 'peaks', peakThreshold: 2, averageThreshold: 0.45, iouThreshold: 0.5 },
   cim: {
     region: { channels: 32, hidden: 128 },
     branches: 3,
@@ -92,7 +96,7 @@ const fromScratch = (budget: Budget): Recipe => ({
     antiNoiseSampling: true,
     clusterLoss: true,
   },
-  training: { steps: budget.steps, imagesPerStep: 4, imagesPerPass: 4, jitter },
+  training: { steps: budget.steps, imagesPerStep: 4, imagesPerPass: 4, view: { type: 'jitter', ...jitter } },
   solver: {
     ...adam,
     schedule: {
@@ -103,7 +107,7 @@ const fromScratch = (budget: Budget): Recipe => ({
     },
   },
   checkpointEvery: 100,
-  test: { scales: [1], flip: budget.flip, nmsThreshold: 0.3, detectionsPerImage: 100 },
+  test: { scales: [1], unit: 'image', flip: budget.flip, nmsThreshold: 0.3, detectionsPerImage: 100 },
   pseudoLabelThreshold: 0.3,
 });
 

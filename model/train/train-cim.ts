@@ -15,13 +15,16 @@ import {
   uploadSupervision,
 } from './sample.ts';
 
+/** How training sees an image, mirrored every other time: at its own size under colour jitter. */
+export type TrainingView = { readonly type: 'jitter' } & ColourJitter;
+
 export interface CimTraining {
   readonly steps: number;
   /** Images whose gradients are summed per step. */
   readonly imagesPerStep: number;
   /** How many of them, of equal size, go through the network together: faster, for more memory. */
   readonly imagesPerPass: number;
-  readonly jitter: ColourJitter;
+  readonly view: TrainingView;
 }
 
 /** The original's four losses of one image, in the order they are gathered. */
@@ -72,7 +75,7 @@ export async function trainCim(
   options: CimTraining & Pick<LoopOptions, 'start' | 'onStep' | 'savesAt'>,
 ): Promise<void> {
   const terms = lossTerms(cim.config);
-  const { imagesPerStep, imagesPerPass, jitter } = options;
+  const { imagesPerStep, imagesPerPass, view } = options;
   const sequence = new SampleSequence(source, generator.seed);
   const overlaps = new OverlapCache(device);
   const finished = trainLoop({
@@ -86,7 +89,7 @@ export async function trainCim(
       const draws: Draw[] = [];
       for (let i = 0; i < imagesPerStep; i++) {
         const sample = await sequence.at(step * imagesPerStep + i);
-        draws.push({ index: i, sample, view: drawAugmentation(generator, jitter) });
+        draws.push({ index: i, sample, view: drawAugmentation(generator, view) });
       }
       for (const group of equalSizes(draws, imagesPerPass)) {
         device.scope(() => {

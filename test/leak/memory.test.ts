@@ -24,7 +24,7 @@ test('500 steps of changing image sizes', async () => {
     steps: 500,
     imagesPerStep: 1,
     imagesPerPass: 1,
-    jitter: { brightness: 0, offset: 0, channel: 0 },
+    view: { type: 'jitter', brightness: 0, offset: 0, channel: 0 },
     start: 0,
     // Settled at every 50th step, so that what is alive is the model alone.
     savesAt: (step) => step % 50 === 49,

@@ -12,7 +12,7 @@ import { makeSample, tinyConfig, tinySolver } from './samples.ts';
 
 const test = suite('training');
 const device = await testDevice();
-const jitter = { brightness: 0.2, offset: 0.05, channel: 0.05 };
+const view = { type: 'jitter', brightness: 0.2, offset: 0.05, channel: 0.05 } as const;
 
 /** Trains a tiny network and returns what every step reported. */
 async function train(steps: number, samples: readonly (HostSample | null)[], baseLr = 3e-3): Promise<StepReport[]> {
@@ -25,7 +25,7 @@ async function train(steps: number, samples: readonly (HostSample | null)[], bas
       steps,
       imagesPerStep: 2,
       imagesPerPass: 2,
-      jitter,
+      view,
       start: 0,
       savesAt: () => false,
       onStep: async (report) => void reports.push(report),

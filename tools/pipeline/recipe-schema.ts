@@ -10,6 +10,9 @@ const positive = z.number().positive();
 /** Below 1: a decay rate. */
 const rate = z.number().min(0).lt(1);
 
+/** The name of a file of weights. */
+const file = z.string().min(1).nullable();
+
 const jitter = z.strictObject({ brightness: share, offset: share, channel: share });
 
 const schedule = z.strictObject({
@@ -58,26 +61,38 @@ export const recipeSchema: z.ZodType<Recipe> = z.strictObject({
   workingSize: z.int().min(16).max(4096),
   seed: z.int().min(0).max(0xffffffff),
   backbone,
+  backboneWeights: file,
   classifier: z.strictObject({
+    backbone: backbone.nullable(),
+    canvas: z.strictObject({ width: count.max(4096), height: count.max(4096) }).nullable(),
+    weights: file,
     pooling: z.discriminatedUnion('type', [
       z.strictObject({ type: z.literal('log-sum-exp'), sharpness: positive }),
       z.strictObject({ type: z.literal('peak-stimulation') }),
     ]),
     training: z.strictObject({
-      steps: count,
+      steps: z.int().min(0),
       batch: count,
       jitter,
       geometry: z.strictObject({ scale: rate, shift: rate }),
     }),
     solver,
   }),
-  proposals: z.strictObject({
-    superpixels: count.max(16384),
-    limit: count,
-    nms: share,
-    minAreaFraction: rate,
+  proposals: z.discriminatedUnion('type', [
+    z.strictObject({
+      type: z.literal('superpixels'),
+      superpixels: count.max(16384),
+      limit: count,
+      nms: share,
+      minAreaFraction: rate,
+    }),
+  ]),
+  labels: z.strictObject({
+    source: z.literal(['peaks', 'points']),
+    peakThreshold: z.number(),
+    averageThreshold: share,
+    iouThreshold: share,
   }),
-  labels: z.strictObject({ peakThreshold: z.number(), averageThreshold: share, iouThreshold: share }),
   cim: z.strictObject({
     region: z.strictObject({ channels: count, hidden: count }),
     branches: count,
@@ -88,11 +103,17 @@ export const recipeSchema: z.ZodType<Recipe> = z.strictObject({
     antiNoiseSampling: z.boolean(),
     clusterLoss: z.boolean(),
   }),
-  training: z.strictObject({ steps: count, imagesPerStep: count, imagesPerPass: count, jitter }),
+  training: z.strictObject({
+    steps: count,
+    imagesPerStep: count,
+    imagesPerPass: count,
+    view: z.discriminatedUnion('type', [jitter.extend({ type: z.literal('jitter') })]),
+  }),
   solver,
   checkpointEvery: count,
   test: z.strictObject({
-    scales: z.array(positive.max(16)).min(1),
+    scales: z.array(positive.max(4096)).min(1),
+    unit: z.literal(['image', 'pixels']),
     flip: z.boolean(),
     nmsThreshold: share,
     detectionsPerImage: count,
