@@ -33,19 +33,40 @@ export interface HRNetConfig {
 /** Branch widths C, 2C, 4C, 8C. */
 const widths = (c: number, branches: number): number[] => Array.from({ length: branches }, (_, i) => c * 2 ** i);
 
-/** HRNetV2-W{width} with the ImageNet classification head, as CIM uses it. */
-export const hrnetConfig = (width: number): HRNetConfig => ({
-  type: 'hrnet',
-  stemChannels: 64,
-  stage1: { blocks: 4, channels: 64 },
-  stages: [
-    { modules: 1, blocks: [4, 4], channels: widths(width, 2) },
-    { modules: 4, blocks: [4, 4, 4], channels: widths(width, 3) },
-    { modules: 3, blocks: [4, 4, 4, 4], channels: widths(width, 4) },
-  ],
-  head: { type: 'classification', channels: [32, 64, 128, 256], finalChannels: 2048 },
-  freezeAt: 2,
-});
+/** Blocks and width of stage 1, modules of stages 2 to 4, blocks of every branch, width of the first branch. */
+const ARCHITECTURES = {
+  w18_small_v1: { stage1: [1, 32], modules: [1, 1, 1], blocks: 2, width: 16 },
+  w18_small_v2: { stage1: [2, 64], modules: [1, 3, 2], blocks: 2, width: 18 },
+  w18: { stage1: [4, 64], modules: [1, 4, 3], blocks: 4, width: 18 },
+  w30: { stage1: [4, 64], modules: [1, 4, 3], blocks: 4, width: 30 },
+  w32: { stage1: [4, 64], modules: [1, 4, 3], blocks: 4, width: 32 },
+  w40: { stage1: [4, 64], modules: [1, 4, 3], blocks: 4, width: 40 },
+  w44: { stage1: [4, 64], modules: [1, 4, 3], blocks: 4, width: 44 },
+  w48: { stage1: [4, 64], modules: [1, 4, 3], blocks: 4, width: 48 },
+  w64: { stage1: [4, 64], modules: [1, 4, 3], blocks: 4, width: 64 },
+} as const;
+export type HRNetName = keyof typeof ARCHITECTURES;
+export const HRNET_NAMES = Object.keys(ARCHITECTURES) as HRNetName[];
+
+/**
+ * A published HRNetV2 with the head of its ImageNet classifier, as CIM uses w48 (experiments/cls_hrnet_*.yaml of
+ * HRNet-Image-Classification).
+ */
+export function hrnet(name: HRNetName, { freezeAt = 2 }: Partial<Pick<HRNetConfig, 'freezeAt'>> = {}): HRNetConfig {
+  const { stage1, modules, blocks, width } = ARCHITECTURES[name];
+  return {
+    type: 'hrnet',
+    stemChannels: 64,
+    stage1: { blocks: stage1[0], channels: stage1[1] },
+    stages: modules.map((count, i) => ({
+      modules: count,
+      blocks: new Array<number>(i + 2).fill(blocks),
+      channels: widths(width, i + 2),
+    })),
+    head: { type: 'classification', channels: [32, 64, 128, 256], finalChannels: 2048 },
+    freezeAt,
+  };
+}
 
 /** High-resolution network (Sun et al., CVPR 2019; lib/modeling/HRNet.py), of any widths and number of stages. */
 export class HRNet implements Backbone {

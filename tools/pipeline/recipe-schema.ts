@@ -1,8 +1,8 @@
 /** Which values a recipe may hold. */
-import type { BackboneConfig } from '@cim/model/backbone/index';
 import type { Recipe } from '@cim/model/recipe/recipe';
 import type { SolverConfig } from '@cim/model/solver/solver';
 import { z } from 'zod';
+import { backboneSchema } from './backbone-schema.ts';
 
 const count = z.int().min(1);
 const share = z.number().min(0).max(1);
@@ -36,34 +36,15 @@ const solver: z.ZodType<SolverConfig> = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('adamw'), betas: z.tuple([rate, rate]), ...common }),
 ]);
 
-const backbone: z.ZodType<BackboneConfig> = z.discriminatedUnion('type', [
-  z.strictObject({
-    type: z.literal('residual'),
-    stemChannels: count,
-    stages: z.array(z.strictObject({ channels: count, blocks: count, stride: z.literal([1, 2]) })).min(1),
-  }),
-  z.strictObject({
-    type: z.literal('hrnet'),
-    stemChannels: count,
-    stage1: z.strictObject({ blocks: count, channels: count }),
-    stages: z.array(z.strictObject({ modules: count, blocks: z.array(count), channels: z.array(count) })).min(1),
-    head: z.discriminatedUnion('type', [
-      z.strictObject({ type: z.literal('classification'), channels: z.array(count), finalChannels: count }),
-      z.strictObject({ type: z.literal('high-resolution') }),
-    ]),
-    freezeAt: z.literal([0, 1, 2]),
-  }),
-]);
-
 export const recipeSchema: z.ZodType<Recipe> = z.strictObject({
   name: z.string().min(1),
   description: z.string(),
   workingSize: z.int().min(16).max(4096),
   seed: z.int().min(0).max(0xffffffff),
-  backbone,
+  backbone: backboneSchema,
   backboneWeights: file,
   classifier: z.strictObject({
-    backbone: backbone.nullable(),
+    backbone: backboneSchema.nullable(),
     canvas: z.strictObject({ width: count.max(4096), height: count.max(4096) }).nullable(),
     weights: file,
     pooling: z.discriminatedUnion('type', [
