@@ -5,11 +5,27 @@ import type { Golden } from './golden.ts';
 /** Runs the real kernels on the inputs of one golden file and compares every output it has. */
 export type Check = (device: Device, golden: Golden) => Promise<Comparison[]>;
 
-/** A kind of golden file: which names it covers and how to run it. */
-export interface CaseKind {
+/** A kind of golden .safetensors file: which names it covers (without the ending) and how to run it. */
+export interface GoldenKind {
   readonly pattern: RegExp;
   readonly check: Check;
 }
+
+/** A kind of case in a format of its own: a file that says what is expected, or one beside which another does. */
+export interface FileKind {
+  /** Names of the files that are cases. */
+  readonly pattern: RegExp;
+  /** Names of the files beside it that belong to a case, as they may be; they are no cases of their own. */
+  readonly inputs?: (name: string) => readonly string[];
+  /** Runs the code on the file at an absolute path. */
+  readonly checkFile: (file: string, device: Device) => Promise<Comparison[]>;
+}
+
+/**
+ * A kind of case. Patterns are tested on the file's path relative to the verified folder, with `/`, and on what is left of it
+ * when leading folders are taken away, so that cases are known at any depth: `/^coco\/rle\.json$/`, `/^op_relu/`.
+ */
+export type CaseKind = GoldenKind | FileKind;
 
 /**
  * The check of most operations: forward, then the gradients of Σ y·gout.

@@ -1,7 +1,5 @@
-import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Device } from '@cim/runtime';
-import { DataError, reasonOf } from '../errors.ts';
+import { DataError } from '../errors.ts';
 import type { CaseKind } from './case.ts';
 import { detections } from './cases/detections.ts';
 import { images } from './cases/images.ts';
@@ -14,6 +12,7 @@ import { peaks } from './cases/peaks.ts';
 import { regions } from './cases/regions.ts';
 import { training } from './cases/training.ts';
 import type { Comparison } from './compare.ts';
+import { type Case, findCases } from './find-cases.ts';
 import { Golden } from './golden.ts';
 
 const KINDS: readonly CaseKind[] = [
@@ -46,24 +45,24 @@ export interface VerifyReport {
   readonly notCovered: number;
 }
 
-/** Runs every golden file of a folder through the real kernels. @throws DataError when there is none. */
+/**
+ * Runs every golden file of a folder and the folders in it through the real code.
+ *
+ * @param filter only cases whose name contains it.
+ * @throws DataError when there is none.
+ */
 export async function verify(
   device: Device,
   folder: string,
   onCase: (result: CaseResult) => void,
+  filter = '',
 ): Promise<VerifyReport> {
-  const entries = await readdir(folder).catch((cause: unknown) => {
-    throw new DataError(`Cannot read ${folder}: ${reasonOf(cause)}.`, 'Give a folder of golden .safetensors files.', {
-      cause,
-    });
-  });
-  const files = entries.filter((name) => name.endsWith('.safetensors')).sort();
-  if (files.length === 0) {
-    throw new DataError(`${folder} holds no .safetensors file.`, 'Give a folder of golden .safetensors files.');
-  }
+  const found = (await findCases(folder, KINDS)).filter(({ name }) => name.includes(filter));
+  if (found.length === 0)
+    throw new DataError(`No golden file of ${folder} has "${filter}" in its name.`, 'Shorten it.');
   const cases: CaseResult[] = [];
-  for (const file of files) {
-    const result = await runCase(device, join(folder, file));
+  for (const one of found) {
+    const result = await runCase(device, one);
     cases.push(result);
     onCase(result);
   }
@@ -72,18 +71,18 @@ export async function verify(
   return { cases, known: passed + failed, passed, failed, notCovered };
 }
 
-async function runCase(device: Device, file: string): Promise<CaseResult> {
+async function runCase(device: Device, { name, file, kind }: Case): Promise<CaseResult> {
   const begin = performance.now();
   const seconds = (): number => (performance.now() - begin) / 1000;
-  const golden = await Golden.read(file);
-  const kind = KINDS.find(({ pattern }) => pattern.test(golden.name));
-  if (!kind) return { case: golden.name, status: 'not covered', comparisons: [], seconds: seconds() };
+  if (!kind) return { case: name, status: 'not covered', comparisons: [], seconds: seconds() };
   try {
-    const comparisons = await kind.check(device, golden);
+    const comparisons = await ('check' in kind
+      ? kind.check(device, await Golden.read(file))
+      : kind.checkFile(file, device));
     await device.check();
     const passed = comparisons.length > 0 && comparisons.every((c) => c.passed);
-    return { case: golden.name, status: passed ? 'passed' : 'failed', comparisons, seconds: seconds() };
+    return { case: name, status: passed ? 'passed' : 'failed', comparisons, seconds: seconds() };
   } catch (error) {
-    return { case: golden.name, status: 'failed', comparisons: [], error: String(error), seconds: seconds() };
+    return { case: name, status: 'failed', comparisons: [], error: String(error), seconds: seconds() };
   }
 }
