@@ -23,7 +23,7 @@ export interface Arena {
   readonly group: ParameterGroup;
   readonly values: Tensor;
   readonly gradients: Tensor;
-  readonly parameters: { readonly parameter: Parameter; readonly offset: number }[];
+  readonly parameters: { readonly name: string; readonly parameter: Parameter; readonly offset: number }[];
   used: number;
 }
 
@@ -105,7 +105,7 @@ export class ParameterStore {
     parameter.requiresGrad = true;
     parameter.grad = arena.gradients.view(shape, arena.used);
     parameter.touched = false;
-    arena.parameters.push({ parameter, offset: arena.used });
+    arena.parameters.push({ name, parameter, offset: arena.used });
     arena.used += bytes;
     return parameter;
   }

@@ -53,6 +53,7 @@ function classifierSolver({ backbone, classifierSteps }: Budget): SolverConfig {
     scaleMomentum: false,
     weightDecay: 5e-4,
     biasLrFactor: 1,
+    lrFactors: [],
     biasDecay: true,
     clipNorm: null,
     schedule: { baseLr: 0.05, warmupSteps, warmupFactor: 0, decay },
@@ -64,6 +65,7 @@ const adam = {
   betas: [0.9, 0.999],
   weightDecay: 5e-4,
   biasLrFactor: 1,
+  lrFactors: [],
   biasDecay: false,
   clipNorm: null,
 } as const;

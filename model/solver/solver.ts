@@ -3,12 +3,20 @@ import type { Device, Parameter, Tensor } from '@cim/runtime';
 import { type Arena, type ParameterStore, StateDictError } from '../nn/parameters.ts';
 import { learningRates, type ScheduleConfig } from './schedule.ts';
 
+/** Parameters whose name begins with `prefix` learn `factor` times as fast. */
+export interface LrFactor {
+  readonly prefix: string;
+  readonly factor: number;
+}
+
 interface CommonConfig {
   /** Decay of weights; of biases only with `biasDecay`. Adam's is decoupled from the gradient. */
   readonly weightDecay: number;
   readonly biasDecay: boolean;
   /** Biases learn this many times faster (BIAS_DOUBLE_LR: 2). */
   readonly biasLrFactor: number;
+  /** Parts that learn at another rate; of several that hold a parameter the first counts. */
+  readonly lrFactors: readonly LrFactor[];
   /** Largest norm of all gradients together; null leaves them as they are. */
   readonly clipNorm: number | null;
   readonly schedule: ScheduleConfig;
@@ -30,10 +38,11 @@ const ADAM_EPSILON = 1e-8;
 const MOMENTUM_CORRECTION_RATIO = 1.1;
 const UNSET_LR = 1e-7;
 
-/** A stretch of an arena, in bytes, whose parameters all received a gradient. */
+/** A stretch of an arena, in bytes, whose parameters all received a gradient and learn at the same rate. */
 interface Run {
   readonly offset: number;
   readonly bytes: number;
+  readonly lrFactor: number;
 }
 
 /**
@@ -92,7 +101,7 @@ export class Solver {
       this.#lr = lr;
     }
     device.scope(() => {
-      const runs = this.#store.arenas.map((arena) => ({ arena, runs: touchedRuns(arena) }));
+      const runs = this.#store.arenas.map((arena) => ({ arena, runs: touchedRuns(arena, this.config.lrFactors) }));
       const scale = this.#gradientScale(
         runs.flatMap(({ arena, runs: own }) => own.map((run) => view(arena.gradients, run))),
       );
@@ -106,7 +115,7 @@ export class Solver {
     const moments = this.#moments.get(arena)!;
     const options = {
       n: run.bytes / 4,
-      lr: this.#lr * (bias ? config.biasLrFactor : 1),
+      lr: this.#lr * run.lrFactor * (bias ? config.biasLrFactor : 1),
       weightDecay: bias && !config.biasDecay ? 0 : config.weightDecay,
     };
     const p = view(arena.values, run);
@@ -169,13 +178,15 @@ export class Solver {
 const view = (tensor: Tensor, { offset, bytes }: Run): Tensor => tensor.view([bytes / 4], offset);
 
 /** Neighbouring parameters that received gradients, joined; the padding between them belongs to no one. */
-function touchedRuns({ parameters }: Arena): Run[] {
-  const runs: { offset: number; bytes: number }[] = [];
-  parameters.forEach(({ parameter, offset }, i) => {
+function touchedRuns({ parameters }: Arena, factors: readonly LrFactor[]): Run[] {
+  const runs: { offset: number; bytes: number; lrFactor: number }[] = [];
+  parameters.forEach(({ name, parameter, offset }, i) => {
     if (!parameter.touched) return;
+    const lrFactor = factors.find(({ prefix }) => name.startsWith(prefix))?.factor ?? 1;
     const last = runs.at(-1);
-    if (last && parameters[i - 1].parameter.touched) last.bytes = offset - last.offset + parameter.bytes;
-    else runs.push({ offset, bytes: parameter.bytes });
+    const joins = last?.lrFactor === lrFactor && parameters[i - 1].parameter.touched;
+    if (joins) last.bytes = offset - last.offset + parameter.bytes;
+    else runs.push({ offset, bytes: parameter.bytes, lrFactor });
   });
   return runs;
 }

@@ -25,6 +25,7 @@ export const tinySolver: SolverConfig = {
   weightDecay: 5e-4,
   biasDecay: false,
   biasLrFactor: 1,
+  lrFactors: [],
   clipNorm: null,
   schedule: { baseLr: 3e-3, warmupSteps: 5, warmupFactor: 1 / 3, decay: { type: 'step', decaySteps: [], gamma: 0.1 } },
 };

@@ -28,6 +28,7 @@ const common = {
   weightDecay: z.number().min(0),
   biasDecay: z.boolean(),
   biasLrFactor: positive,
+  lrFactors: z.array(z.strictObject({ prefix: z.string().min(1), factor: positive })),
   clipNorm: positive.nullable(),
   schedule,
 };

@@ -18,6 +18,7 @@ const sgdOf = (golden: Golden): SgdConfig => ({
   weightDecay: golden.option('weight_decay'),
   biasDecay: golden.option('bias_weight_decay') !== 0,
   biasLrFactor: golden.option('bias_lr_multiplier'),
+  lrFactors: [],
   clipNorm: null,
   schedule: scheduleOf(golden),
 });
