@@ -3,7 +3,7 @@
  * Values are brought to [0, 1], then normalised: (value − mean)/std per channel.
  *
  * - `prepareImage`  the original's resize (lib/utils/blob.py:prep_im_for_blob through OpenCV): scale = target / longer
- *                   side, bilinear in f32, truncated to whole grey levels
+ *                   side, bilinear in f32, truncated to whole grey levels; or its older `caffe` form for VGG's weights
  * - `augmentImage`  the demo classifier's augmentation: zoom and shift with a reflected border, colour jitter
  *
  * CPU references: image.reference.ts.
@@ -99,18 +99,30 @@ export function sourcePositions(height: number, width: number, targetSize: numbe
   return Float32Array.from([...axis(height, out.height), ...axis(width, out.width)]);
 }
 
+export interface Preparation extends ImageShape, Normalisation {
+  /** Pixels of the longer side. */
+  readonly targetSize: number;
+  /**
+   * transform_mode "org" of the original: planes B, G, R in grey levels, neither truncated nor divided by 255. `mean` and
+   * `std` are then in grey levels and in the order of the planes.
+   */
+  readonly caffe?: boolean;
+}
+
 /** y [1, 3, h, w] of {@link resizedSize} from `positions` [h + w] of {@link sourcePositions}. */
 export function prepareImage({
   height,
   width,
   targetSize,
   flip,
+  caffe = false,
   ...normalisation
-}: ImageShape & Normalisation & { targetSize: number }): Kernel<'rgb' | 'positions' | 'y'> {
+}: Preparation): Kernel<'rgb' | 'positions' | 'y'> {
   const out = resizedSize(height, width, targetSize);
   const pixels = out.height * out.width;
   return defineKernel({
     name: 'image.prepare',
+    constants: { caffe },
     bindings: { rgb: read('u32'), positions: read(), y: write() },
     uniforms: {
       height: u32(height),
@@ -123,12 +135,16 @@ export function prepareImage({
     grid: linearGrid(pixels, WORKGROUP),
     flops: 30 * pixels,
     bytes: 3 * height * width + 12 * pixels,
-    source: () => wgsl`${PIXELS}
+    source: ({ caffe }) => wgsl`${PIXELS}
 ${linearIndex(WORKGROUP)}
   let plane = u.outHeight * u.outWidth;
   if (i >= plane) { return; }
   let value = sampleAt(positions[i / u.outWidth], positions[u.outHeight + i % u.outWidth]);
+#if ${caffe}
+  store(i, plane, value.bgr);
+#else
   store(i, plane, floor(value) / 255.0);
+#endif
 }`,
   });
 }

@@ -116,6 +116,24 @@ export function uploadBatch(device: Device, samples: readonly HostSample[], view
   return { images: stack(device, images), ...uploadRegions(device, regions) };
 }
 
+/** How the original sees a training image: mirrored or not, and brought to a longer side of `targetSize` pixels. */
+export interface ScaledView {
+  readonly flip: boolean;
+  readonly targetSize: number;
+}
+
+/** A sample as the original trains on it (get_minibatch): no augmentation but the flip, boxes scaled with the image. */
+export function trainingView(
+  device: Device,
+  { image: { rgb, width, height }, proposals }: Pick<HostSample, 'image' | 'proposals'>,
+  { flip, targetSize }: ScaledView,
+): Batch {
+  const normalisation = { mean: IMAGE_MEAN, std: IMAGE_STD };
+  const images = F.prepareImage(device, rgb, { width, height, targetSize, flip, ...normalisation });
+  const scale = Math.fround(targetSize / Math.max(width, height)); // NumPy multiplies float32 boxes in float32
+  return { images, ...uploadRegions(device, [{ proposals, flip, width, scale }]) };
+}
+
 /** The labels of a sample; mask overlaps are the same for a flipped image. */
 export function uploadSupervision(
   device: Device,

@@ -14,11 +14,7 @@ function upload(device: Device, rgb: Uint8Array, height: number, width: number):
  * Resizes an RGB image, bytes [H, W, 3], so that its longer side is `targetSize`, and normalises it → [1, 3, h, w].
  * `kernels.resizedSize` tells the size and the factor for boxes. `flip` mirrors the source first.
  */
-export function prepareImage(
-  device: Device,
-  rgb: Uint8Array,
-  options: kernels.ImageShape & kernels.Normalisation & { targetSize: number },
-): Tensor {
+export function prepareImage(device: Device, rgb: Uint8Array, options: kernels.Preparation): Tensor {
   const { height, width, targetSize } = options;
   const out = kernels.resizedSize(height, width, targetSize);
   const words = upload(device, rgb, height, width);

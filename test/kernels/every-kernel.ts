@@ -207,7 +207,7 @@ const KERNELS: Record<KernelFunction, readonly (Kernel<never> | Plan)[]> = {
   padBottomRight: [kernels.padBottomRight({ ...planes, ...larger })],
   padBottomRightBackward: [kernels.padBottomRightBackward({ ...planes, ...larger, accumulate: true })],
   // image
-  prepareImage: [kernels.prepareImage({ ...image, ...colours, flip: true, targetSize: 40 })],
+  prepareImage: both.map((caffe) => kernels.prepareImage({ ...image, ...colours, flip: true, targetSize: 40, caffe })),
   augmentImage: [
     kernels.augmentImage({
       ...image,
