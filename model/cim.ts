@@ -13,8 +13,8 @@ export type Strategy =
   | 'cim'
   /** MIST (Ren et al., CVPR 2020): the seeds themselves. */
   | 'mist'
-  /** No refinement: the anti-noise branch (WSDDN) alone is trained and tested. */
-  | 'none';
+  /** WSDDN (Bilen and Vedaldi, CVPR 2016): no refinement, the anti-noise branch alone is trained and tested. */
+  | 'wsddn';
 
 export interface CimConfig {
   readonly classes: number;
@@ -28,9 +28,18 @@ export interface CimConfig {
   /** Each branch raises the thresholds of the one before by this much (step_rate). */
   readonly thresholdStep: number;
   readonly containmentThreshold: number;
+  /** Without the anti-noise branch, the first refinement branch learns from the labels assigned before training (AGPL). */
+  readonly antiNoiseBranch: boolean;
   readonly antiNoiseSampling: boolean;
   /** Proposal cluster learning on the classifier, from the labels assigned before training. */
   readonly clusterLoss: boolean;
+  /** Without the mask IoU head, proposals are scored by their class probabilities alone. */
+  readonly maskIouHead: boolean;
+  /**
+   * Whether proposals that contain almost all others become background for CIM. The original means to do so, but its
+   * line fails unnoticed.
+   */
+  readonly bigProposalsAreBackground: boolean;
 }
 
 /** Images of one size with their proposals, on the device. B images of N proposals each. */
@@ -114,7 +123,7 @@ export class Cim {
     const refinement: Tensor[] = [];
     const mined: Mined[] = [];
     let teacher = { cls: scores.classifier, det: scores.detector };
-    if (strategy !== 'none') {
+    if (strategy !== 'wsddn') {
       scores.refinement.forEach((branch, k) => {
         const found = minePseudoLabels(
           tape.device,

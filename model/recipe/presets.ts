@@ -89,14 +89,17 @@ const fromScratch = (budget: Budget): Recipe => ({
   proposals: { type: 'superpixels', superpixels: 400, limit: 80, nms: 0.85, minAreaFraction: 0.006 },
   labels: { source: 'peaks', peakThreshold: 2, averageThreshold: 0.45, iouThreshold: 0.5 },
   cim: {
-    region: { channels: 32, hidden: 128 },
+    region: { channels: 32, hidden: 128, fuseMasks: true },
     branches: 3,
     strategy: 'cim',
     seedFraction: 0.2,
     thresholdStep: 0.1,
     containmentThreshold: 0.85,
+    antiNoiseBranch: true,
     antiNoiseSampling: true,
     clusterLoss: true,
+    maskIouHead: true,
+    bigProposalsAreBackground: false,
   },
   training: { steps: budget.steps, imagesPerStep: 4, imagesPerPass: 4, view: { type: 'jitter', ...jitter } },
   solver: {

@@ -10,16 +10,19 @@ export interface MaskFuseConfig {
   readonly channels: number;
   /** Width of the two fully connected layers; 4096 in the original. */
   readonly hidden: number;
+  /** Whether the features inside the mask stand beside those of the box; without, the box decides alone. */
+  readonly fuseMasks: boolean;
   readonly initialisation?: Initialisation;
 }
 
 /**
  * Features of every proposal from its box and its mask (MaskFuse, lib/modeling/HRNet.py): RoIAlign 7×7 →
- * concat(box, box·mask) → conv3×3 + ReLU → two fully connected layers + ReLU.
+ * concat(box, box·mask), or the box alone → conv3×3 + ReLU → two fully connected layers + ReLU.
  */
 export class MaskFuse {
   readonly hidden: number;
   readonly #spatialScale: number;
+  readonly #fuseMasks: boolean;
   readonly #maskBranch: Conv2d;
   readonly #fc: [Linear, Linear];
 
@@ -29,7 +32,9 @@ export class MaskFuse {
     this.hidden = config.hidden;
     this.#spatialScale = 1 / stride;
     const convolution = { kernel: 3, padding: 1, bias: true, initialisation };
-    this.#maskBranch = new Conv2d(scope.child('mask_branch').child(0), 2 * channels, config.channels, convolution);
+    this.#fuseMasks = config.fuseMasks;
+    const inputs = this.#fuseMasks ? 2 * channels : channels;
+    this.#maskBranch = new Conv2d(scope.child('mask_branch').child(0), inputs, config.channels, convolution);
     this.#fc = [
       new Linear(scope.child('seg_fc').child(0), config.channels * REGION_SIZE ** 2, config.hidden, initialisation),
       new Linear(scope.child('seg_fc').child(2), config.hidden, config.hidden, initialisation),
@@ -44,10 +49,10 @@ export class MaskFuse {
    */
   forward(pass: Pass, features: Tensor, rois: Tensor, masks: Tensor): Tensor {
     const { tape } = pass;
-    const fused = F.roiAlignMaskFuse(tape, features, rois, masks, {
-      outputSize: REGION_SIZE,
-      spatialScale: this.#spatialScale,
-    });
+    const align = { outputSize: REGION_SIZE, spatialScale: this.#spatialScale };
+    const fused = this.#fuseMasks
+      ? F.roiAlignMaskFuse(tape, features, rois, masks, align)
+      : F.roiAlign(tape, features, rois, align);
     const grid = this.#maskBranch.forward(pass, fused, { relu: true });
     const flat = tape.reshape(grid, [rois.shape[0], -1]);
     return this.#fc[1].forward(pass, this.#fc[0].forward(pass, flat, { relu: true }), { relu: true });

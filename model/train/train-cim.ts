@@ -31,7 +31,7 @@ export interface CimTraining {
 const lossTerms = ({ clusterLoss, strategy, branches }: CimConfig): LossTerm[] => [
   { name: 'bag', weight: 1 },
   ...(clusterLoss ? [{ name: 'pcl', weight: 1 }] : []),
-  ...Array.from({ length: strategy === 'none' ? 0 : branches }, () => [
+  ...Array.from({ length: strategy === 'wsddn' ? 0 : branches }, () => [
     { name: 'cls', weight: 1 },
     { name: 'iou', weight: 3 },
     { name: 'bag', weight: 1 },

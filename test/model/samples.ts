@@ -9,14 +9,17 @@ import { Generator } from '@cim/runtime';
 export const tinyConfig: CimConfig = {
   classes: 3,
   backbone: { type: 'residual', stemChannels: 4, stages: [{ channels: 8, blocks: 1, stride: 2 }] },
-  region: { channels: 8, hidden: 16 },
+  region: { channels: 8, hidden: 16, fuseMasks: true },
   branches: 3,
   strategy: 'cim',
   seedFraction: 0.2,
   thresholdStep: 0.1,
   containmentThreshold: 0.85,
+  antiNoiseBranch: true,
   antiNoiseSampling: true,
   clusterLoss: true,
+  maskIouHead: true,
+  bigProposalsAreBackground: false,
 };
 
 export const tinySolver: SolverConfig = {

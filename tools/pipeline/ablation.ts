@@ -28,8 +28,8 @@ export interface Variant {
 export const VARIANTS: readonly Variant[] = [
   { key: 'cim', name: 'CIM', change: {} },
   { key: 'mist', name: 'MIST', change: { strategy: 'mist' } },
-  { key: 'anti-noise', name: 'anti-noise branch alone', change: { strategy: 'none' } },
-  { key: 'wsddn', name: 'WSDDN alone', change: { strategy: 'none', clusterLoss: false } },
+  { key: 'anti-noise', name: 'anti-noise branch alone', change: { strategy: 'wsddn' } },
+  { key: 'wsddn', name: 'WSDDN alone', change: { strategy: 'wsddn', clusterLoss: false } },
   { key: 'no-agpl', name: 'CIM without PCL/AGPL', change: { clusterLoss: false } },
   { key: 'no-sampling', name: 'CIM without anti-noise sampling', change: { antiNoiseSampling: false } },
 ];
@@ -97,7 +97,7 @@ async function variantDetections(
   const variant: Run = { ...run, folder, recipe };
   await trainCimStage(variant, run.proposals);
   const detected = await inferImages(variant, 'Detect', run.val.images, run.proposals);
-  const results = cocoResults(run, detected, recipe.cim.strategy === 'none' ? 'antiNoise' : 'refinement');
+  const results = cocoResults(run, detected, recipe.cim.strategy === 'wsddn' ? 'antiNoise' : 'refinement');
   await writeFileAtomic(folder.results, JSON.stringify(results));
   return results;
 }

@@ -50,7 +50,7 @@ export const recipeSchema: z.ZodType<Recipe> = z.strictObject({
     weights: file,
     pooling: z.discriminatedUnion('type', [
       z.strictObject({ type: z.literal('log-sum-exp'), sharpness: positive }),
-      z.strictObject({ type: z.literal('peak-stimulation') }),
+      z.strictObject({ type: z.literal('peak-stimulation'), upsampling: count }),
     ]),
     training: z.strictObject({
       steps: z.int().min(0),
@@ -76,14 +76,17 @@ export const recipeSchema: z.ZodType<Recipe> = z.strictObject({
     iouThreshold: share,
   }),
   cim: z.strictObject({
-    region: z.strictObject({ channels: count, hidden: count }),
+    region: z.strictObject({ channels: count, hidden: count, fuseMasks: z.boolean() }),
     branches: count,
-    strategy: z.literal(['cim', 'mist', 'none']),
+    strategy: z.literal(['cim', 'mist', 'wsddn']),
     seedFraction: share,
     thresholdStep: share,
     containmentThreshold: share,
+    antiNoiseBranch: z.boolean(),
     antiNoiseSampling: z.boolean(),
     clusterLoss: z.boolean(),
+    maskIouHead: z.boolean(),
+    bigProposalsAreBackground: z.boolean(),
   }),
   training: z.strictObject({
     steps: count,

@@ -24,7 +24,11 @@ export const regions: CaseKind[] = [
       const channels = golden.option('dim_in');
       const store = new ParameterStore(device, new Generator(0));
       const stride = 1 / golden.option('spatial_scale');
-      const region = new MaskFuse(store.scope(), channels, stride, { channels, hidden: golden.option('hidden_dim') });
+      const region = new MaskFuse(store.scope(), channels, stride, {
+        channels,
+        hidden: golden.option('hidden_dim'),
+        fuseMasks: true,
+      });
       golden.load(store);
       const tape = new Tape(device);
       const features = tape.keep(golden.tensor(device, 'in.features', { grad: true }));

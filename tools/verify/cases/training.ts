@@ -79,14 +79,17 @@ async function checkEndToEnd(device: Device, golden: Golden): Promise<Comparison
     {
       classes: golden.option('num_classes'),
       backbone: hrnetConfigOf(golden),
-      region: { channels: golden.option('final_channels'), hidden: golden.option('hidden_dim') },
+      region: { channels: golden.option('final_channels'), hidden: golden.option('hidden_dim'), fuseMasks: true },
       branches: golden.option('REFINE_TIMES'),
       strategy: 'cim',
       seedFraction: golden.option('p_seed'),
       thresholdStep: golden.option('step_rate'),
       containmentThreshold: 0.85,
+      antiNoiseBranch: true,
       antiNoiseSampling: golden.option<boolean>('Anti_noise_sampling'),
       clusterLoss: true,
+      maskIouHead: true,
+      bigProposalsAreBackground: false,
     },
     new Generator(0),
   );
