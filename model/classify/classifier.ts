@@ -12,11 +12,12 @@ export interface ClassifierConfig {
 /**
  * How a response map becomes a class score. `log-sum-exp`: towards the maximum as `sharpness` grows, towards the mean as
  * it falls; learns from scratch. `peak-stimulation`: the mean of the map's peaks (Zhou et al., CVPR 2018), for networks
- * that start from trained weights.
+ * that start from trained weights; the map is enlarged `upsampling` times first, bilinearly with corners
+ * aligned, so that peaks are found between cells (the original's sub_pixel_locating_factor, 8).
  */
 export type Pooling =
   | { readonly type: 'log-sum-exp'; readonly sharpness: number }
-  | { readonly type: 'peak-stimulation' };
+  | { readonly type: 'peak-stimulation'; readonly upsampling: number };
 
 /**
  * A fully convolutional image classifier: backbone and a 1×1 convolution give one response map per class,
@@ -39,9 +40,17 @@ export class Classifier {
     });
   }
 
-  /** @param images [B, 3, H, W], normalised. @returns response maps [B, C, h, w] at the backbone's stride. */
+  /**
+   * @param images [B, 3, H, W], normalised.
+   * @returns response maps [B, C, h, w] as their peaks are looked for: at the backbone's stride, or enlarged.
+   */
   responses(pass: Pass, images: Tensor): Tensor {
-    return this.#classifier.forward(pass, this.backbone.forward(pass, images));
+    const { pooling } = this.config;
+    const maps = this.#classifier.forward(pass, this.backbone.forward(pass, images));
+    if (pooling.type !== 'peak-stimulation' || pooling.upsampling === 1) return maps;
+    const [, , height, width] = maps.shape;
+    const size = [height * pooling.upsampling, width * pooling.upsampling] as const;
+    return F.upsampleBilinear(pass.tape, maps, size, { alignCorners: true });
   }
 
   /**

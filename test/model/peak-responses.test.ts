@@ -41,7 +41,7 @@ test('a peak lights up what its cell can see, and nothing else', async () => {
 });
 
 test('peak stimulation trains a classifier', async () => {
-  const classifier = make({ type: 'peak-stimulation' });
+  const classifier = make({ type: 'peak-stimulation', upsampling: 1 });
   const solver = new Solver(device, classifier.parameters, tinySolver);
   const size = 24;
   const pixels = size * size;
