@@ -33,6 +33,10 @@ export function parseJson(text: string, file: string, remedy: string): unknown {
   }
 }
 
+/** The value in a JSON file, plain or compressed. @throws DataError */
+export const readJson = async (file: string): Promise<unknown> =>
+  parseJson(await readText(file), file, 'Give a JSON file.');
+
 /** The first thing a schema found wrong with `value`, as the middle of a sentence: where, what stands there, and why not. */
 export function describeIssue({ issues }: z.ZodError, value: unknown, root: string): string {
   const { path, message } = issues[0];

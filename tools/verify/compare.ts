@@ -16,7 +16,11 @@ export const tolerances = {
   weight: { relative: 1e-5, factor: 0, absolute: 1e-12 },
   network: { relative: 1e-3, factor: 1e-4 },
   networkGradient: { relative: 2e-3, factor: 5e-4 },
+  fullNetwork: { relative: 0, factor: 1e-3 },
+  peakResponse: { relative: 0, factor: 1e-3 },
   loss: { relative: 1e-4, factor: 0 },
+  maskIou: { relative: 0, factor: 0, absolute: 1e-12 },
+  averagePrecision: { relative: 0, factor: 0, absolute: 1e-9 },
 } as const satisfies Record<string, Tolerance>;
 
 /** One tensor of a case against the original's. */
@@ -48,4 +52,12 @@ export function compare(
     if (error - allowed > worst.over) worst = { error, allowed, over: error - allowed };
   }
   return { tensor, maxError: worst.error, tolerance: worst.allowed, passed: worst.over <= 0 || expected.length === 0 };
+}
+
+/** Texts, or values of which each must be equal to the last digit; `maxError` is how many differ. */
+export function compareExactly(tensor: string, actual: readonly unknown[], expected: readonly unknown[]): Comparison {
+  const length = Math.max(actual.length, expected.length);
+  let different = 0;
+  for (let i = 0; i < length; i++) if (JSON.stringify(actual[i]) !== JSON.stringify(expected[i])) different++;
+  return { tensor, maxError: different, tolerance: 0, passed: different === 0 };
 }

@@ -1,6 +1,7 @@
 import type { Device } from '@cim/runtime';
 import { DataError } from '../errors.ts';
 import type { CaseKind } from './case.ts';
+import { coco } from './cases/coco.ts';
 import { detections } from './cases/detections.ts';
 import { images } from './cases/images.ts';
 import { losses } from './cases/losses.ts';
@@ -10,7 +11,9 @@ import { networks } from './cases/networks.ts';
 import { operations } from './cases/operations.ts';
 import { peaks } from './cases/peaks.ts';
 import { regions } from './cases/regions.ts';
+import { rle } from './cases/rle.ts';
 import { training } from './cases/training.ts';
+import { vocBoxes } from './cases/voc-boxes.ts';
 import type { Comparison } from './compare.ts';
 import { type Case, findCases } from './find-cases.ts';
 import { Golden } from './golden.ts';
@@ -26,6 +29,9 @@ const KINDS: readonly CaseKind[] = [
   peaks,
   images,
   detections,
+  rle,
+  coco,
+  vocBoxes,
 ].flat();
 
 export interface CaseResult {

@@ -1,6 +1,7 @@
 import { boxNms } from '@cim/model/detect/nms';
-import { selectDetections } from '@cim/model/detect/select-detections';
+import { bestProposals, selectDetections } from '@cim/model/detect/select-detections';
 import type { Device } from '@cim/runtime';
+import { readJson } from '../../formats/json.ts';
 import type { CaseKind } from '../case.ts';
 import { type Comparison, compare, tolerances } from '../compare.ts';
 import type { Golden } from '../golden.ts';
@@ -31,8 +32,65 @@ async function checkSelection(_device: Device, golden: Golden): Promise<Comparis
   return Object.entries(columns).map(([name, actual]) => compare(name, actual, golden.data(name), exact));
 }
 
-/** nms_*: from scores to detections. */
+interface PostprocessFile {
+  readonly nms: readonly {
+    readonly thresh: number;
+    readonly dets_x1y1x2y2score: readonly (readonly number[])[];
+    readonly keep_in_ascending_index_order: readonly number[];
+  }[];
+  readonly select: readonly {
+    readonly score_thresh: number;
+    readonly nms_thresh: number;
+    readonly detections_per_image: number;
+    readonly boxes: readonly (readonly number[])[];
+    readonly scores: readonly (readonly number[])[];
+    readonly per_class: readonly { readonly proposal_index: readonly number[]; readonly score: readonly number[] }[];
+  }[];
+  readonly corloc: readonly {
+    readonly boxes: readonly (readonly number[])[];
+    readonly scores: readonly (readonly number[])[];
+    readonly best_box_and_score_per_class: readonly (readonly number[])[];
+  }[];
+}
+
+async function checkPostprocess(file: string): Promise<Comparison[]> {
+  const { nms, select, corloc } = (await readJson(file)) as PostprocessFile;
+  return [
+    ...nms.map(({ thresh, dets_x1y1x2y2score: rows, keep_in_ascending_index_order: expected }, i) => {
+      const boxes = Float32Array.from(rows.flatMap((row) => row.slice(0, 4)));
+      const scores = Float32Array.from(rows, (row) => row[4]);
+      return compare(`nms.${i}`, boxNms(boxes, scores, thresh), expected, exact);
+    }),
+    ...select.flatMap((golden, i) => {
+      const boxes = Float32Array.from(golden.boxes.flat());
+      const found = selectDetections(Float32Array.from(golden.scores.flat()), boxes, {
+        scoreThreshold: golden.score_thresh,
+        nmsThreshold: golden.nms_thresh,
+        limit: golden.detections_per_image,
+      });
+      const expected = golden.per_class.flatMap(({ proposal_index, score }, classIndex) =>
+        proposal_index.map((proposal, k) => ({ proposal, classIndex, score: score[k] })),
+      );
+      return (['proposal', 'classIndex', 'score'] as const).map((key) =>
+        compare(
+          `select.${i}.${key}`,
+          found.map((one) => one[key]),
+          expected.map((one) => one[key]),
+          exact,
+        ),
+      );
+    }),
+    ...corloc.map(({ boxes, scores, best_box_and_score_per_class: expected }, i) => {
+      const best = bestProposals(Float32Array.from(scores.flat()), scores[0].length);
+      const actual = best.flatMap(({ proposal, score }) => [...boxes[proposal], score]);
+      return compare(`corloc.${i}`, actual, expected.flat(), exact);
+    }),
+  ];
+}
+
+/** nms_*, postprocess.json: from scores to detections. */
 export const detections: CaseKind[] = [
   { pattern: /^nms_limit_/, check: checkSelection },
   { pattern: /^nms_plain/, check: checkNms },
+  { pattern: /^([^/]*_)?postprocess\.json(\.gz)?$/, checkFile: checkPostprocess },
 ];
