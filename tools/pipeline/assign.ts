@@ -8,10 +8,9 @@ import { functional as F, Tape } from '@cim/runtime';
 import { CheckpointError } from '../errors.ts';
 import { readSafetensors, type SafeTensor, writeSafetensors } from '../formats/safetensors.ts';
 import type { DecodeSize } from '../images/decode.ts';
+import type { ProposalSource } from '../proposals/source.ts';
 import { inputOf, loadClassifier } from './classify.ts';
 import { forEach, type RunContext } from './context.ts';
-import type { ProposalFiles } from './propose.ts';
-import { packedMasks } from './regions.ts';
 import { insideSize, WorkingImages } from './working-images.ts';
 
 const FORMAT = 'cim-clusters-1';
@@ -42,7 +41,7 @@ async function imagePeaks(
 }
 
 /** Writes the cluster labels of all training images, unless they are there. */
-export async function assignStage(context: RunContext, canvas: DecodeSize, proposals: ProposalFiles): Promise<void> {
+export async function assignStage(context: RunContext, canvas: DecodeSize, proposals: ProposalSource): Promise<void> {
   const { folder, recipe, classes, train } = context;
   if (existsSync(folder.labels)) return;
   const classifier = await loadClassifier(context);
@@ -53,7 +52,7 @@ export async function assignStage(context: RunContext, canvas: DecodeSize, propo
     const [image, size] = [await images.load(entry), await working.load(entry)];
     const regions = size && (await proposals.load(entry, size));
     if (!image || !regions) return;
-    const masks = packedMasks(regions);
+    const { masks } = regions.network;
     const peaks = peaksInImage(await imagePeaks(context, classifier, image, entry.labels), canvas, masks);
     const { averageThreshold, iouThreshold } = recipe.labels;
     const data = assignClusters(masks, peaks, { numClasses: classes.length, averageThreshold, iouThreshold });

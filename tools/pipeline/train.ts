@@ -1,19 +1,18 @@
 /** Stage 3: the network, on image labels and the clusters of stage 2. */
 
 import { Cim } from '@cim/model/cim';
-import type { HostImage, HostProposals, HostSample } from '@cim/model/train/sample';
+import type { HostProposals, HostSample } from '@cim/model/train/sample';
 import { trainCim } from '@cim/model/train/train-cim';
 import { Generator } from '@cim/runtime';
 import type { LabelledImage } from '../datasets/dataset.ts';
+import type { ProposalSource } from '../proposals/source.ts';
 import { readClusters } from './assign.ts';
 import { loadTrained, readCheckpoint } from './checkpoint.ts';
 import { labelVector } from './classify.ts';
 import type { RunContext } from './context.ts';
-import type { ProposalFiles } from './propose.ts';
-import { networkProposals } from './regions.ts';
 import type { CurvePoint } from './summary.ts';
 import { runTraining } from './training-stage.ts';
-import { insideSize, WorkingImages } from './working-images.ts';
+import { insideSize, type WorkingImage, WorkingImages } from './working-images.ts';
 
 /** Bytes of prepared proposals that stay in memory. */
 const PROPOSAL_CACHE = 2 ** 30;
@@ -22,7 +21,7 @@ const createCim = ({ device, recipe, classes }: RunContext, generator: Generator
   new Cim(device, { ...recipe.cim, classes: classes.length, backbone: recipe.backbone }, generator);
 
 /** Trains the network from the classifier's backbone, going on where a checkpoint stands. Returns the whole curve. */
-export async function trainCimStage(context: RunContext, proposals: ProposalFiles): Promise<readonly CurvePoint[]> {
+export async function trainCimStage(context: RunContext, proposals: ProposalSource): Promise<readonly CurvePoint[]> {
   const { device, folder, recipe } = context;
   const { training, solver } = recipe;
   const generator = new Generator(recipe.seed);
@@ -42,18 +41,17 @@ export async function trainCimStage(context: RunContext, proposals: ProposalFile
 }
 
 /** Samples of the training split. An image without proposals or labels is reported and skipped. */
-async function sampleSource(context: RunContext, proposals: ProposalFiles) {
+async function sampleSource(context: RunContext, proposals: ProposalSource) {
   const { train, classes, folder, recipe, report } = context;
   const images = new WorkingImages(context, insideSize(recipe.workingSize));
   const clusters = await readClusters(folder.labels);
   const prepared = new Map<number, HostProposals>();
   let bytes = 0;
-  const regionsOf = async (entry: LabelledImage, image: HostImage): Promise<HostProposals | null> => {
+  const regionsOf = async (entry: LabelledImage, image: WorkingImage): Promise<HostProposals | null> => {
     const cached = prepared.get(entry.id);
     if (cached) return cached;
-    const found = await proposals.load(entry, image);
-    if (!found) return null;
-    const regions = networkProposals(found);
+    const regions = (await proposals.load(entry, image))?.network;
+    if (!regions) return null;
     bytes += regions.masks.words.byteLength + regions.regionMasks.byteLength;
     if (bytes <= PROPOSAL_CACHE) prepared.set(entry.id, regions);
     return regions;

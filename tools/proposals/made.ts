@@ -1,0 +1,78 @@
+/** Proposals made from superpixels, a file each. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { encodeRle, type Rle } from '@cim/model/evaluate/rle';
+import { clipBoxes, cropMaskArea } from '@cim/model/masks/index';
+import { packProposals, proposalBoxes, proposalMask } from '@cim/model/proposals/masks';
+import { type ProposalOptions, type Proposals, proposeMasks } from '@cim/model/proposals/proposals';
+import { REGION_SIZE } from '@cim/model/region/mask-fuse';
+import type { HostImage, HostProposals } from '@cim/model/train/sample';
+import type { Device } from '@cim/runtime';
+import type { LabelledImage } from '../datasets/dataset.ts';
+import { type ProposalOrigin, readProposals, writeProposals } from './files.ts';
+import { scaledBoxes, scaledMask } from './scale.ts';
+import type { ImageProposals, ProposalSource, WorkingSize } from './source.ts';
+
+/** Proposals on the disk, by image id. */
+export class ProposalFiles implements ProposalSource {
+  readonly #folder: string;
+  readonly #options: ProposalOptions;
+  readonly #warn: (message: string) => void;
+
+  /** @param warn told of images without any proposal. */
+  constructor(folder: string, options: ProposalOptions, { warn }: { warn(message: string): void }) {
+    this.#folder = folder;
+    this.#options = options;
+    this.#warn = warn;
+  }
+
+  pathOf({ id }: Pick<LabelledImage, 'id'>): string {
+    return join(this.#folder, `${id}.safetensors`);
+  }
+
+  /** Null when the image has none: it is of one colour, or could not be read when proposals were made. @throws DataError when the file was made of something else. */
+  async load(entry: LabelledImage, size: WorkingSize): Promise<ImageProposals | null> {
+    const path = this.pathOf(entry);
+    const expected = { width: size.width, height: size.height, ...this.#originOf(entry) };
+    const found = existsSync(path) ? await readProposals(path, expected) : null;
+    if (found && found.count > 0) return imageProposals(found, size);
+    this.#warn(`${entry.fileName} has no proposals: it is left out.`);
+    return null;
+  }
+
+  async make(device: Device, entry: LabelledImage, image: HostImage): Promise<void> {
+    const proposals = await proposeMasks(device, image, this.#options);
+    await writeProposals(this.pathOf(entry), proposals, this.#originOf(entry));
+  }
+
+  #originOf({ fileName }: LabelledImage): ProposalOrigin {
+    return { image: fileName, options: this.#options };
+  }
+}
+
+/** Proposals found in an image of working size. */
+export function imageProposals(proposals: Proposals, { original }: Pick<WorkingSize, 'original'>): ImageProposals {
+  const boxes = scaledBoxes(proposalBoxes(proposals), proposals, original);
+  return {
+    network: networkProposals(proposals),
+    boxes: clipBoxes(boxes, original.width, original.height),
+    fileMasks: () => fileMasks(proposals, original),
+  };
+}
+
+function networkProposals(proposals: Proposals): HostProposals {
+  const { width, height, count } = proposals;
+  const boxes = proposalBoxes(proposals);
+  const regionMasks = new Float32Array(count * REGION_SIZE ** 2);
+  for (let n = 0; n < count; n++) {
+    const [x1, y1, x2, y2] = boxes.subarray(4 * n, 4 * n + 4);
+    regionMasks.set(cropMaskArea(proposalMask(proposals, n), width, [x1, y1, x2, y2]), n * REGION_SIZE ** 2);
+  }
+  const masks = { words: packProposals(proposals), count, width, height };
+  return { masks, boxes: clipBoxes(boxes, width, height), regionMasks };
+}
+
+const fileMasks = (proposals: Proposals, original: WorkingSize['original']): Rle[] =>
+  Array.from({ length: proposals.count }, (_, n) =>
+    encodeRle(scaledMask(proposalMask(proposals, n), proposals, original), original.height, original.width),
+  );
