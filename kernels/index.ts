@@ -1,5 +1,6 @@
 /** The one list of kernels. */
 
+export * from './channels/channels.ts';
 export * from './conv/conv.ts';
 export * from './elementwise/elementwise.ts';
 export * from './gemm/gemm.ts';
@@ -7,6 +8,7 @@ export * from './heads/branch-scores.ts';
 export * from './image/image.ts';
 export * from './kernel.ts';
 export * from './loss/cls-iou.ts';
+export * from './loss/cross-entropy.ts';
 export * from './loss/log-sum-exp.ts';
 export * from './loss/loss-weight-bag.ts';
 export * from './loss/mil-bag.ts';

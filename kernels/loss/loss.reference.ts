@@ -190,3 +190,24 @@ export function logSumExpPool(
   }
   return { y, slopes };
 }
+
+/** Losses per row of logits [rows, columns], and the gradient of their mean. */
+export function crossEntropyLoss(
+  logits: ArrayLike<number>,
+  labels: ArrayLike<number>,
+): { losses: Float64Array; dlogits: Float64Array } {
+  const rows = labels.length;
+  const columns = logits.length / rows;
+  const losses = new Float64Array(rows);
+  const dlogits = new Float64Array(logits.length);
+  for (let row = 0; row < rows; row++) {
+    const values = Array.from({ length: columns }, (_, c) => logits[row * columns + c]);
+    const largest = Math.max(...values);
+    const total = values.reduce((sum, x) => sum + Math.exp(x - largest), 0);
+    losses[row] = largest + Math.log(total) - values[labels[row]];
+    values.forEach((x, c) => {
+      dlogits[row * columns + c] = (Math.exp(x - largest) / total - (c === labels[row] ? 1 : 0)) / rows;
+    });
+  }
+  return { losses, dlogits };
+}

@@ -7,6 +7,10 @@ export interface Backbone {
   readonly channels: number;
   /** Image pixels per feature cell. */
   readonly stride: number;
-  /** @param image [B, 3, H, W], normalised. @returns [B, channels, ⌈H/stride⌉, ⌈W/stride⌉]. */
-  forward(pass: Pass, image: Tensor): Tensor;
+  /**
+   * @param image [B, 3, H, W], normalised.
+   * @param observe is shown the outputs of stages, under their names in the original.
+   * @returns [B, channels, ⌈H/stride⌉, ⌈W/stride⌉].
+   */
+  forward(pass: Pass, image: Tensor, observe?: (name: string, features: Tensor) => void): Tensor;
 }

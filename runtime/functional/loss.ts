@@ -24,6 +24,26 @@ export function multiLabelSoftMarginLoss(tape: Tape, logits: Tensor, targets: Te
   return loss;
 }
 
+/**
+ * Cross entropy of logits [B, C] and class indices u32 [B], each below C: the losses of the rows, [B]. What is
+ * differentiated is their mean times `weight`.
+ */
+export function crossEntropyLoss(tape: Tape, logits: Tensor, labels: Tensor, weight = 1): Tensor {
+  const { device } = tape;
+  const [rows, columns] = logits.shape;
+  if (logits.shape.length !== 2 || labels.size !== rows) {
+    throw new ShapeError(`crossEntropyLoss needs a label per row; got [${labels.shape}] for [${logits.shape}].`);
+  }
+  const losses = device.empty([rows]);
+  device.run(kernels.crossEntropyLoss({ rows, columns }), { logits, labels, losses });
+  tape.recordLoss('crossEntropyLoss', [logits], (sink) => {
+    const { tensor: dlogits, accumulate } = sink.into(0);
+    const kernel = kernels.crossEntropyLossBackward({ rows, columns, weight, accumulate });
+    device.run(kernel, { logits, labels, losses, dlogits });
+  });
+  return losses;
+}
+
 /** Log-sum-exp pooling of x [B, C, H, W] to [B, C]: (1/r)·(ln Σ e^{r·x} − ln HW), r the sharpness. */
 export function logSumExpPool(tape: Tape, x: Tensor, sharpness: number): Tensor {
   const { device } = tape;

@@ -76,6 +76,11 @@ const KERNELS: Record<KernelFunction, readonly (Kernel<never> | Plan)[]> = {
   ),
   smoothL1: [kernels.smoothL1({ n })],
   smoothL1Backward: [kernels.smoothL1Backward({ n, sign: -1, accumulate: true })],
+  // channels
+  takeChannels: [kernels.takeChannels({ outer: 3, channels: 7, inner: 5, first: 2, count: 4 })],
+  placeChannels: [
+    kernels.placeChannels({ outer: 3, channels: 7, inner: 5, first: 2, count: 4, bias: true, relu: true }),
+  ],
   // conv
   convForwardDirect: [kernels.convForwardDirect(conv, { bias: true, relu: true })],
   convInputGradientDirect: [kernels.convInputGradientDirect(conv, true)],
@@ -153,6 +158,8 @@ const KERNELS: Record<KernelFunction, readonly (Kernel<never> | Plan)[]> = {
       accumulateIou: true,
     }),
   ],
+  crossEntropyLoss: [kernels.crossEntropyLoss({ rows: 3, columns: n })],
+  crossEntropyLossBackward: [kernels.crossEntropyLossBackward({ rows: 3, columns: n, weight: 1, accumulate: true })],
   logSumExpPool: [kernels.logSumExpPool({ planes: 3, area: n, sharpness: 4 })],
   logSumExpPoolBackward: [kernels.logSumExpPoolBackward({ planes: 3, area: n, sharpness: 4, accumulate: true })],
   lossWeightBagLoss: [kernels.lossWeightBagLoss(bag)],

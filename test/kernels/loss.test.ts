@@ -361,4 +361,56 @@ for (const [batch, channels, height, width] of [
   });
 }
 
+for (const [rows, columns] of [
+  [1, 1],
+  [3, 5],
+  [65, 63],
+  [2, 1000],
+]) {
+  test(`cross entropy of ${rows} rows and ${columns} classes`, async () => {
+    const labels = Uint32Array.from({ length: rows }, (_, i) => (7 * i + 3) % columns);
+    // Logits that overflow an exponential that is not shifted, and such that do not.
+    for (const [range, weight] of [
+      [2, 1],
+      [200, 3],
+    ]) {
+      const logits = randomArray([rows, columns], 8, -range, range);
+      const expected = reference.crossEntropyLoss(logits, labels);
+      const shape = { rows, columns };
+      const { losses } = await runKernel(device, kernels.crossEntropyLoss(shape), { logits, labels, losses: rows });
+      expectClose(losses, expected.losses, { relative: 1e-5, absolute: 1e-5 }, 'losses');
+      const start = randomArray([rows, columns], 9);
+      for (const accumulate of [false, true]) {
+        const kernel = kernels.crossEntropyLossBackward({ ...shape, weight, accumulate });
+        const { dlogits } = await runKernel(device, kernel, { logits, labels, losses, dlogits: start });
+        const wanted = expected.dlogits.map((g, i) => weight * g + (accumulate ? start[i] : 0));
+        expectClose(dlogits, wanted, { relative: 1e-4, absolute: 1e-5 }, 'dlogits');
+      }
+    }
+  });
+}
+
+test('cross entropy: finite differences of the reference, and the differentiable operation', async () => {
+  const [rows, columns] = [4, 5];
+  const labels = Uint32Array.of(0, 4, 2, 2);
+  const logits = randomArray([rows, columns], 10, -2, 2);
+  const mean = (x: ArrayLike<number>): number =>
+    reference.crossEntropyLoss(x, labels).losses.reduce((a, b) => a + b) / rows;
+  const expected = reference.crossEntropyLoss(logits, labels);
+  expectClose(expected.dlogits, finiteDifferences(mean, logits), {}, 'reference');
+  const tape = new Tape(device);
+  const input = tape.keep(device.tensor(logits, [rows, columns]));
+  input.requiresGrad = true;
+  const losses = functional.crossEntropyLoss(tape, input, device.tensor(labels), 2);
+  expectClose(await losses.read(), expected.losses, {}, 'losses');
+  tape.backward();
+  expectClose(
+    await tape.gradient(input)!.read(),
+    expected.dlogits.map((g) => 2 * g),
+    {},
+    'dlogits',
+  );
+  assert.throws(() => functional.crossEntropyLoss(tape, input, device.tensor(labels.slice(1))), /a label per row/);
+});
+
 test.run();

@@ -1,9 +1,16 @@
-import { HRNet, type HRNetConfig } from '@cim/model/backbone/hrnet';
+import {
+  type BackboneConfig,
+  createBackbone,
+  type HRNetConfig,
+  type ResNetConfig,
+  type VggConfig,
+} from '@cim/model/backbone/index';
 import { ParameterStore } from '@cim/model/nn/parameters';
 import { Generator, isParameter, Tape } from '@cim/runtime';
-import type { CaseKind } from '../case.ts';
+import type { CaseKind, Check } from '../case.ts';
 import { type Comparison, compare, type Tolerance, tolerances } from '../compare.ts';
 import type { Golden } from '../golden.ts';
+import { fullNetworks } from './full-networks.ts';
 
 /** The gradient of the detector's bias is zero in exact arithmetic: what is stored is rounding noise. */
 const NOISE: Tolerance = { relative: 0, factor: 0, absolute: 1e-6 };
@@ -57,26 +64,57 @@ export function hrnetConfigOf(golden: Golden): HRNetConfig {
   };
 }
 
-/** hrnet_small*: the backbone alone. */
+/** The configuration of a torchvision ResNet that a golden file's options describe. */
+export const resnetConfigOf = (golden: Golden, freezeAt: number, stages: number): ResNetConfig => ({
+  type: 'resnet',
+  stemChannels: golden.option('stem_channels'),
+  planes: golden.option('base_planes'),
+  blocks: golden.option<number[]>('layers').slice(0, stages),
+  freezeAt,
+});
+
+const vggConfigOf = (golden: Golden): VggConfig => ({
+  type: 'vgg',
+  channels: golden.option<number[]>('channels'),
+  dilated: true,
+  freezeAt: golden.option('FREEZE_AT'),
+});
+
+/** A backbone alone: its output, what it shows of its inside, and the gradients of its parameters. */
+const backboneCheck =
+  (configOf: (golden: Golden) => BackboneConfig): Check =>
+  async (device, golden) => {
+    const store = new ParameterStore(device, new Generator(0));
+    const backbone = createBackbone(store.scope(), configOf(golden));
+    golden.load(store);
+    const tape = new Tape(device);
+    const stages = new Map<string, Promise<ArrayLike<number>>>();
+    const y = tape.keep(
+      backbone.forward({ tape, batchStatistics: false }, golden.tensor(device, 'in.x'), (name, tensor) => {
+        if (golden.has(`out.${name}`)) stages.set(`out.${name}`, tensor.read());
+      }),
+    );
+    const comparisons = [compare('out.y', await y.read(), golden.data('out.y'), tolerances.network)];
+    for (const [name, read] of stages)
+      comparisons.push(compare(name, await read, golden.data(name), tolerances.network));
+    const missed = [...golden.tensors.keys()].filter((name) => /^out\.(?!y$)/.test(name) && !stages.has(name));
+    for (const name of missed) comparisons.push(compare(name, [], golden.data(name), tolerances.network));
+    tape.backward(y, golden.tensor(device, 'in.gout'));
+    comparisons.push(...(await parameterGradients(golden, store, tolerances.networkGradient)));
+    store.dispose();
+    return comparisons;
+  };
+
+/** Small networks of every kind, and the full-size ones. */
 export const networks: CaseKind[] = [
+  { pattern: /^hrnet_small/, check: backboneCheck(hrnetConfigOf) },
   {
-    pattern: /^hrnet_small/,
-    check: async (device, golden) => {
-      const store = new ParameterStore(device, new Generator(0));
-      const backbone = new HRNet(store.scope(), hrnetConfigOf(golden));
-      golden.load(store);
-      const tape = new Tape(device);
-      const stages = new Map<string, Promise<ArrayLike<number>>>();
-      const y = tape.keep(
-        backbone.forward({ tape, batchStatistics: false }, golden.tensor(device, 'in.x'), (name, tensor) => {
-          if (golden.has(`out.${name}`)) stages.set(`out.${name}`, tensor.read());
-        }),
-      );
-      const comparisons = [compare('out.y', await y.read(), golden.data('out.y'), tolerances.network)];
-      for (const [name, read] of stages)
-        comparisons.push(compare(name, await read, golden.data(name), tolerances.network));
-      tape.backward(y, golden.tensor(device, 'in.gout'));
-      return [...comparisons, ...(await parameterGradients(golden, store, tolerances.networkGradient))];
-    },
+    pattern: /^resnet_small/,
+    check: backboneCheck((golden) => {
+      const stages = golden.option('block_counts', 4) - 1; // res1 counts
+      return resnetConfigOf(golden, golden.option('FREEZE_AT'), stages);
+    }),
   },
+  { pattern: /^vgg_small/, check: backboneCheck(vggConfigOf) },
+  ...fullNetworks,
 ];
