@@ -1,9 +1,11 @@
 /** The golden files pass, and would not if they held anything else. */
-import { copyFileSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { compressRuns, type Rle } from '@cim/model/evaluate/rle';
 import { testDevice, testDriver } from '@cim/runtime/testing';
 import { DataError } from '@cim/tools/errors';
+import { readJson } from '@cim/tools/formats/json';
 import { readSafetensors, type SafeTensor, writeSafetensors } from '@cim/tools/formats/safetensors';
 import { type VerifyReport, verify } from '@cim/tools/verify/verify';
 import { suite } from 'uvu';
@@ -17,6 +19,8 @@ const device = await testDevice();
 const golden = fileURLToPath(new URL('../golden', import.meta.url));
 const folder = temporaryFolder('verify');
 const files = readdirSync(golden).filter((name) => name.endsWith('.safetensors'));
+const cocoFiles = readdirSync(join(golden, 'coco'));
+const cocoCases = cocoFiles.filter((name) => !/_(gt|dt_segm|dt_bbox)\./.test(name));
 
 /** The same tensor with every element far off. */
 function altered(tensor: SafeTensor): SafeTensor {
@@ -37,11 +41,47 @@ async function alter(name: string, to: string): Promise<void> {
   await writeSafetensors(join(to, name), options, changed);
 }
 
+/** Keys of the JSON files whose values are outputs alone. */
+const OUTPUT_KEYS =
+  /^(area|bbox_xywh|iou|union|intersection|each|merged|segm|bbox|voc_report_segm|ap|expected|mean_ap|mean_corloc|ap_11_point|line|keep_in_ascending_index_order|per_class|best_box_and_score_per_class)$/;
+
+/** A copy in which every number and text of an output is another. */
+function alteredJson(value: unknown, isOutput = false): unknown {
+  if (Array.isArray(value)) return value.map((entry) => alteredJson(entry, isOutput));
+  if (typeof value === 'object' && value !== null) {
+    const entries = Object.entries(value).map(([key, entry]) => {
+      const isTable = typeof entry === 'object' && entry !== null && key === 'ap'; // a list of cases, not a number
+      return [key, alteredJson(entry, isOutput || (OUTPUT_KEYS.test(key) && !isTable))];
+    });
+    return Object.fromEntries(entries);
+  }
+  if (!isOutput) return value;
+  return typeof value === 'number' ? value + 1 : `${value}?`;
+}
+
+/** rle.json: encodings are inputs of one comparison and outputs of another, so they are exchanged for other valid ones. */
+function alteredRle(value: unknown): unknown {
+  const file = alteredJson(value) as {
+    masks: { bits_row_major: string }[];
+    uncompressed: { size: [number, number]; counts: number[]; rle: Rle }[];
+    boxes: { rles: string[]; area: number[] }[];
+  };
+  for (const mask of file.masks) mask.bits_row_major = mask.bits_row_major.replace(/./g, (bit) => String(1 - +bit));
+  for (const mask of file.uncompressed) {
+    const [height, width] = mask.size;
+    const counts = Uint32Array.from(mask.counts[0] === height * width ? [0, height * width] : [height * width]);
+    mask.rle = compressRuns({ height, width, counts });
+  }
+  for (const boxes of file.boxes) boxes.rles = boxes.rles.map((rle) => `${rle}?`);
+  return file;
+}
+
 test('every golden file is covered and passes', async () => {
   const { known, passed, failed, notCovered, cases } = await verify(device, golden, ({ case: name, status, error }) => {
     assert.is(status, 'passed', `${name} ${error ?? ''}`);
   });
-  assert.equal([known, passed, failed, notCovered], [files.length, files.length, 0, 0]);
+  const count = files.length + cocoCases.length;
+  assert.equal([known, passed, failed, notCovered], [count, count, 0, 0]);
   assert.ok(cases.every(({ comparisons }) => comparisons.length > 0));
 });
 
@@ -59,6 +99,29 @@ test('every comparison fails when the outputs are others', async () => {
     }
   }
   assert.equal(blind, []);
+});
+
+test('every comparison with a JSON file fails when it holds something else', async () => {
+  const to = join(folder, 'coco');
+  mkdirSync(to);
+  for (const name of cocoFiles) copyFileSync(join(golden, 'coco', name), join(to, name));
+  for (const name of cocoCases) {
+    const value = await readJson(join(golden, 'coco', name));
+    const changed = JSON.stringify(name === 'rle.json' ? alteredRle(value) : alteredJson(value));
+    rmSync(join(to, name));
+    writeFileSync(join(to, name.replace('.gz', '')), changed);
+  }
+  const { cases, known } = await verify(device, to, () => {});
+  assert.is(known, cocoCases.length);
+  const passed = cases.flatMap(({ case: name, comparisons }) =>
+    comparisons.filter((one) => one.passed).map(({ tensor }) => `${name} ${tensor}`),
+  );
+  // Nothing to keep, nothing expected.
+  assert.equal(passed, ['postprocess.json nms.0']);
+  assert.equal(
+    cases.filter(({ comparisons }) => comparisons.length === 0),
+    [],
+  );
 });
 
 test('the command reports what passed, failed and is unknown, and ends with code 1 after a failure', async () => {

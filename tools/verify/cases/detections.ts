@@ -3,7 +3,7 @@ import { bestProposals, selectDetections } from '@cim/model/detect/select-detect
 import type { Device } from '@cim/runtime';
 import { readJson } from '../../formats/json.ts';
 import type { CaseKind } from '../case.ts';
-import { type Comparison, compare, tolerances } from '../compare.ts';
+import { type Comparison, compare, compareExactly, tolerances } from '../compare.ts';
 import type { Golden } from '../golden.ts';
 
 const { exact } = tolerances;
@@ -61,7 +61,7 @@ async function checkPostprocess(file: string): Promise<Comparison[]> {
       const scores = Float32Array.from(rows, (row) => row[4]);
       return compare(`nms.${i}`, boxNms(boxes, scores, thresh), expected, exact);
     }),
-    ...select.flatMap((golden, i) => {
+    ...select.map((golden, i) => {
       const boxes = Float32Array.from(golden.boxes.flat());
       const found = selectDetections(Float32Array.from(golden.scores.flat()), boxes, {
         scoreThreshold: golden.score_thresh,
@@ -71,14 +71,7 @@ async function checkPostprocess(file: string): Promise<Comparison[]> {
       const expected = golden.per_class.flatMap(({ proposal_index, score }, classIndex) =>
         proposal_index.map((proposal, k) => ({ proposal, classIndex, score: score[k] })),
       );
-      return (['proposal', 'classIndex', 'score'] as const).map((key) =>
-        compare(
-          `select.${i}.${key}`,
-          found.map((one) => one[key]),
-          expected.map((one) => one[key]),
-          exact,
-        ),
-      );
+      return compareExactly(`select.${i}`, found, expected);
     }),
     ...corloc.map(({ boxes, scores, best_box_and_score_per_class: expected }, i) => {
       const best = bestProposals(Float32Array.from(scores.flat()), scores[0].length);
