@@ -3,3 +3,4 @@ export * from './crop.ts';
 export * from './overlap.ts';
 export * from './overlap-cache.ts';
 export * from './packed.ts';
+export * from './scale.ts';

@@ -106,15 +106,3 @@ export const stretchImage = (image: RgbImage, to: Size): RgbImage => ({
   ...to,
   rgb: resample(image.rgb, image, to, { channels: 3, filter: 'bilinear' }),
 });
-
-/** A mask [height, width] at another size, by nearest pixels: those that hold the centres of the new ones. */
-export function resampleMask(mask: Uint8Array, from: Size, to: Size): Uint8Array {
-  if (from.width === to.width && from.height === to.height) return mask;
-  const columns = Array.from({ length: to.width }, (_, x) => Math.floor(((x + 0.5) * from.width) / to.width));
-  const out = new Uint8Array(to.width * to.height);
-  for (let y = 0, i = 0; y < to.height; y++) {
-    const row = Math.floor(((y + 0.5) * from.height) / to.height) * from.width;
-    for (let x = 0; x < to.width; x++, i++) out[i] = mask[row + columns[x]];
-  }
-  return out;
-}
