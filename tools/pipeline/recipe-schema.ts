@@ -55,6 +55,8 @@ export const recipeSchema: z.ZodType<Recipe> = z.strictObject({
     training: z.strictObject({
       steps: z.int().min(0),
       batch: count,
+      imagesPerPass: count,
+      statistics: z.literal(['batch', 'running']),
       jitter,
       geometry: z.strictObject({ scale: rate, shift: rate }),
     }),
