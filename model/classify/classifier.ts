@@ -56,17 +56,55 @@ export class Classifier {
   /**
    * Records the multi-label soft margin loss of a batch.
    * @param targets [B, C], 0 or 1.
+   * @param options.batchStatistics whether batch norm uses, and updates from, the batch's statistics.
+   * @param options.weight of the loss in the differentiated total; the returned loss is without it.
    * @returns the loss [1] and the class scores [B, C].
    */
-  loss(tape: Tape, images: Tensor, targets: Tensor): { loss: Tensor; scores: Tensor } {
-    const maps = this.responses({ tape, batchStatistics: true }, images);
+  loss(
+    tape: Tape,
+    images: Tensor,
+    targets: Tensor,
+    { batchStatistics = true, weight = 1 }: { batchStatistics?: boolean; weight?: number } = {},
+  ): { loss: Tensor; scores: Tensor } {
+    const maps = this.responses({ tape, batchStatistics }, images);
     const scores = this.#pool(tape, maps);
-    return { loss: F.multiLabelSoftMarginLoss(tape, scores, targets, 1), scores };
+    return { loss: F.multiLabelSoftMarginLoss(tape, scores, targets, weight), scores };
   }
 
   /** Class scores [B, C] with frozen statistics. */
   scores(tape: Tape, images: Tensor): Tensor {
     return this.#pool(tape, this.responses({ tape, batchStatistics: false }, images));
+  }
+
+  /**
+   * The maps in which an image's peaks are looked for, [B, C, h, w], {@link cellSize} pixels a cell: the responses as peak
+   * stimulation pools them; others enlarged to a cell a pixel. They may reach over the right and bottom borders, by the
+   * padding up to whole cells of the backbone.
+   */
+  peakMaps(pass: Pass, images: Tensor): Tensor {
+    return this.#enlarged(pass.tape, this.responses(pass, images));
+  }
+
+  /** Image pixels per cell of {@link peakMaps}. */
+  get cellSize(): number {
+    const { pooling } = this.config;
+    return pooling.type === 'peak-stimulation' ? this.backbone.stride / pooling.upsampling : 1;
+  }
+
+  /** Class scores [B, C], {@link peakMaps}, and u32 maps of the same shape that are 1 at peaks; statistics are frozen. */
+  locate(tape: Tape, images: Tensor): { scores: Tensor; maps: Tensor; peakMap: Tensor } {
+    const responses = this.responses({ tape, batchStatistics: false }, images);
+    const maps = this.#enlarged(tape, responses);
+    const { aggregation, peakMap } = F.peakStimulation(tape, maps);
+    const { pooling } = this.config;
+    return { scores: pooling.type === 'peak-stimulation' ? aggregation : this.#pool(tape, responses), maps, peakMap };
+  }
+
+  #enlarged(tape: Tape, responses: Tensor): Tensor {
+    if (this.config.pooling.type === 'peak-stimulation') return responses;
+    const [, , height, width] = responses.shape;
+    const { stride } = this.backbone;
+    return F.upsampleBilinear(tape, responses, [height * stride, width * stride], { alignCorners: true });
   }
 
   #pool(tape: Tape, maps: Tensor): Tensor {

@@ -3,11 +3,11 @@ import type { Classifier } from '../classify/classifier.ts';
 import { type Peak, peakResponse } from './find-peaks.ts';
 
 /**
- * What in the image a peak of a class's response map stands for: the class's evidence at the peak's cell is carried
- * back to the image by excitation back-propagation (PeakResponseMapping.forward, lib/prm/prm_model_gt.py).
+ * What in the image a peak of a class's map stands for: the class's evidence at the peak's cell is carried back to the
+ * image by excitation back-propagation (PeakResponseMapping.forward, lib/prm/prm_model_gt.py).
  *
  * @param image [1, 3, H, W], normalised.
- * @param peaks with row and column in cells of the response maps.
+ * @param peaks with row and column in cells of `Classifier.peakMaps`.
  * @returns a map [H, W] per peak, not negative, with a sum of 1.
  */
 export async function peakResponses(
@@ -22,7 +22,7 @@ export async function peakResponses(
       const tape = new Tape(device, { trains: false });
       const input = tape.keep(image.reshape(image.shape));
       input.requiresGrad = true;
-      const responses = classifier.responses({ tape, batchStatistics: false, excitation: true }, input);
+      const responses = classifier.peakMaps({ tape, batchStatistics: false, excitation: true }, input);
       const [, , height, width] = responses.shape;
       const seed = new Float32Array(responses.size);
       seed[(classIndex * height + row) * width + column] = 1;

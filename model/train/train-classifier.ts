@@ -1,4 +1,5 @@
-import { type Device, type Generator, Tape } from '@cim/runtime';
+import { axpy } from '@cim/kernels';
+import { type Device, type Generator, Tape, type Tensor } from '@cim/runtime';
 import type { Classifier } from '../classify/classifier.ts';
 import type { Solver } from '../solver/solver.ts';
 import { type LoopOptions, trainLoop } from './loop.ts';
@@ -14,6 +15,10 @@ export interface LabelledImage {
 export interface ClassifierTraining {
   readonly steps: number;
   readonly batch: number;
+  /** How many of the batch go through the network together: more are faster, fewer take less memory. */
+  readonly imagesPerPass: number;
+  /** Batch norm takes the statistics of each pass, or the running ones that came with the weights. */
+  readonly statistics: 'batch' | 'running';
   readonly jitter: ColourJitter;
   /** Random scale within ±scale and shifts within ±shift of the size, borders reflected. */
   readonly geometry: { readonly scale: number; readonly shift: number };
@@ -28,9 +33,27 @@ export async function trainClassifier(
   generator: Generator,
   options: ClassifierTraining & Pick<LoopOptions, 'start' | 'onStep' | 'savesAt'>,
 ): Promise<void> {
-  const { batch, jitter, geometry } = options;
+  const { batch, imagesPerPass, jitter, geometry } = options;
+  const batchStatistics = options.statistics === 'batch';
   const { classes } = classifier.config;
   const sequence = new SampleSequence(source, generator.seed);
+  /** Adds the gradients of some images of the batch, and their share of the loss to `total`, [1]. */
+  const pass = (samples: readonly LabelledImage[], total: Tensor): void =>
+    device.scope(() => {
+      const tape = new Tape(device);
+      const images = stack(
+        device,
+        samples.map(({ image }) => uploadImage(device, image, drawAugmentation(generator, jitter, geometry))),
+      );
+      const targets = device.tensor(
+        samples.flatMap(({ labels }) => [...labels]),
+        [samples.length, classes],
+      );
+      const weight = samples.length / batch;
+      const { loss } = classifier.loss(tape, images, targets, { batchStatistics, weight });
+      tape.backward();
+      device.run(axpy({ n: 1, a: weight, accumulate: true }), { x: loss, y: total });
+    });
   await trainLoop({
     ...options,
     device,
@@ -40,17 +63,10 @@ export async function trainClassifier(
     work: async (step) => {
       const samples: LabelledImage[] = [];
       for (let i = 0; i < batch; i++) samples.push(await sequence.at(step * batch + i));
-      const targets = new Float32Array(batch * classes);
-      samples.forEach(({ labels }, i) => targets.set(labels, i * classes));
       const values = device.scope(() => {
-        const tape = new Tape(device);
-        const images = stack(
-          device,
-          samples.map(({ image }) => uploadImage(device, image, drawAugmentation(generator, jitter, geometry))),
-        );
-        const { loss } = classifier.loss(tape, images, device.tensor(targets, [batch, classes]));
-        tape.backward();
-        return loss;
+        const total = device.zeros([1]);
+        for (let i = 0; i < batch; i += imagesPerPass) pass(samples.slice(i, i + imagesPerPass), total);
+        return total;
       });
       return { values, images: samples.map(({ image }) => image.name) };
     },
