@@ -11,7 +11,7 @@ import { type Block, MemoryPool, type MemoryUse, mib } from './memory.ts';
 import { PipelineCache } from './pipelines.ts';
 import type { DriverChoice, DriverName, FoundAdapter } from './platform/driver.ts';
 import { findAdapter } from './platform/platform.ts';
-import { type DType, type Shape, Storage, sizeOf, Tensor, type TypedArray } from './tensor.ts';
+import { arrayOf, type DType, type Shape, Storage, sizeOf, Tensor, type TypedArray } from './tensor.ts';
 import { Tracer } from './trace.ts';
 
 export interface DeviceOptions {
@@ -19,6 +19,11 @@ export interface DeviceOptions {
   readonly driver?: DriverChoice;
   /** Bytes of GPU buffers that may exist at once. Default: 12 GiB; software adapters never report exhaustion themselves. */
   readonly memoryBudget?: number;
+  /**
+   * Largest tensor a kernel may bind, bytes, where that should be less than the adapter's own limit, as for drivers that
+   * fail before it. Weights beyond it are sharded; a file of weights does not depend on it.
+   */
+  readonly maxBinding?: number;
   /** Record GPU timestamps of every kernel. Costs a compute pass each. */
   readonly trace?: boolean;
 }
@@ -53,6 +58,10 @@ const UNIFORM_STRIDE = 256;
 /** Submitting in portions keeps the GPU busy while the host records on. */
 const DISPATCHES_PER_SUBMIT = 64;
 const BIND_GROUP_LIMIT = 16384;
+/** Blocks are padded to this many bytes, so that the last vector of a binding lies inside. */
+const BINDING_STEP = 256;
+/** Bytes copied between host and device at once: what a copy needs beside its ends. */
+const TRANSFER = 2 ** 26;
 
 /**
  * A GPU, its memory and its queue. Kernels are recorded by {@link run} and reach the GPU at the next {@link flush},
@@ -65,6 +74,8 @@ export class Device {
   readonly tracer: Tracer | undefined;
   readonly memory: MemoryPool;
   readonly pipelines: PipelineCache;
+  /** Largest tensor, bytes: no binding may exceed it. */
+  readonly maxBinding: number;
 
   readonly #uniforms: GPUBuffer;
   readonly #uniformBytes = new ArrayBuffer(UNIFORM_ARENA);
@@ -108,6 +119,9 @@ export class Device {
       subgroupSize: this.features.has('subgroups') ? (fixedSize ?? 0) : 0,
     };
     this.pipelines = new PipelineCache(gpu);
+    const { maxStorageBufferBindingSize, maxBufferSize } = gpu.limits;
+    const limit = Math.min(maxStorageBufferBindingSize, maxBufferSize, options.maxBinding ?? Infinity);
+    this.maxBinding = Math.floor(limit / BINDING_STEP) * BINDING_STEP;
     this.memory = new MemoryPool(gpu, {
       budget: options.memoryBudget ?? 12 * 2 ** 30,
       idleLimit: 2 ** 30,
@@ -146,11 +160,10 @@ export class Device {
   /** Uninitialised memory: whatever runs next must write all of it. */
   empty(shape: Shape, dtype: DType = 'f32'): Tensor {
     const bytes = sizeOf(shape) * 4;
-    const limit = this.gpu.limits.maxStorageBufferBindingSize;
-    if (bytes > limit) {
+    if (bytes > this.maxBinding) {
       throw new LimitError(
-        `A tensor [${shape}] of ${mib(bytes)} exceeds the adapter's maxStorageBufferBindingSize, ${mib(limit)}.`,
-        'Use smaller images or fewer at a time, or another adapter.',
+        `A tensor [${shape}] of ${mib(bytes)} exceeds the adapter's largest binding, ${mib(this.maxBinding)}.`,
+        'Use smaller images, fewer of them at a time or fewer proposals, or another adapter.',
       );
     }
     return new Tensor(this, new Storage(this, this.memory.acquire(bytes)), shape, dtype);
@@ -195,35 +208,51 @@ export class Device {
     this.#recorded++;
   }
 
-  write(tensor: Tensor, data: ArrayLike<number>): void {
+  /** Replaces all elements, or those from `first` on where `data` has fewer. */
+  write(tensor: Tensor, data: ArrayLike<number>, first?: number): void {
     tensor.check();
-    if (data.length !== tensor.size) {
-      throw new ShapeError(`Cannot write ${data.length} elements to a tensor [${tensor.shape}].`);
+    if (first === undefined ? data.length !== tensor.size : first + data.length > tensor.size) {
+      const where = first === undefined ? '' : ` from element ${first} on`;
+      throw new ShapeError(`Cannot write ${data.length} elements to a tensor [${tensor.shape}]${where}.`);
     }
-    if (this.#collecting || tensor.size === 0) return;
+    if (this.#collecting || data.length === 0) return;
     // Writes go ahead of unsubmitted commands, which may still use this memory.
     this.flush();
+    const { buffer } = tensor.storage.block;
     const typed = toTyped(data, tensor.dtype);
-    this.gpu.queue.writeBuffer(
-      tensor.storage.block.buffer,
-      tensor.offset,
-      typed.buffer as ArrayBuffer,
-      typed.byteOffset,
-      typed.byteLength,
-    );
+    const offset = tensor.offset + 4 * (first ?? 0);
+    for (let done = 0; done < typed.byteLength; done += TRANSFER) {
+      const bytes = Math.min(TRANSFER, typed.byteLength - done);
+      this.gpu.queue.writeBuffer(buffer, offset + done, typed.buffer as ArrayBuffer, typed.byteOffset + done, bytes);
+      // A submission lets go of the copies that earlier writes made of their data.
+      if (bytes === TRANSFER) this.gpu.queue.submit([]);
+    }
   }
 
-  /** Waits for the work that produces the tensor and copies it out. @throws what went wrong on the device. */
-  async read(tensor: Tensor): Promise<TypedArray> {
+  /**
+   * Waits for the work that produces the tensor and copies it out, or `count` elements from `first` on. What is larger
+   * than 64 MiB is copied in pieces: it must not change until then.
+   * @throws what went wrong on the device.
+   */
+  async read(tensor: Tensor, first = 0, count: number = tensor.size - first): Promise<TypedArray> {
     tensor.check();
-    const Type = { f32: Float32Array, u32: Uint32Array, i32: Int32Array }[tensor.dtype];
-    if (tensor.size === 0) return new Type(0);
+    const data = arrayOf(tensor.dtype, count);
+    const bytes = new Uint8Array(data.buffer);
+    for (let done = 0; done < bytes.length; done += TRANSFER) {
+      await this.#readBytes(tensor, 4 * first + done, bytes.subarray(done, done + TRANSFER));
+    }
+    await this.check();
+    return data;
+  }
+
+  async #readBytes(tensor: Tensor, offset: number, into: Uint8Array): Promise<void> {
     const staging = this.gpu.createBuffer({
-      size: tensor.bytes,
+      size: into.length,
       usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
     });
     this.#endPass();
-    this.#commands().copyBufferToBuffer(tensor.storage.block.buffer, tensor.offset, staging, 0, tensor.bytes);
+    const { buffer } = tensor.storage.block;
+    this.#commands().copyBufferToBuffer(buffer, tensor.offset + offset, staging, 0, into.length);
     this.#recorded++;
     this.flush();
     try {
@@ -232,10 +261,8 @@ export class Device {
       await this.check();
       throw new DeviceLostError('Reading a tensor failed.', '', { cause });
     }
-    const data = new Type(staging.getMappedRange().slice(0));
+    into.set(new Uint8Array(staging.getMappedRange()));
     staging.destroy();
-    await this.check();
-    return data;
   }
 
   /** Records one dispatch. Bindings are given by name. */

@@ -53,7 +53,7 @@ export class MemoryPool {
   }
 
   acquire(bytes: number): Block {
-    const capacity = sizeClass(bytes);
+    const capacity = Math.min(sizeClass(bytes), this.#device.limits.maxBufferSize);
     let block = this.#free.get(capacity)?.pop();
     if (block) {
       this.#idle.delete(block);

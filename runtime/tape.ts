@@ -1,6 +1,7 @@
 import { axpy } from '@cim/kernels';
 import type { Device } from './device.ts';
 import { ShapeError } from './errors.ts';
+import type { ShardedParameter, Weight } from './sharded.ts';
 import type { Tensor } from './tensor.ts';
 
 /** Where a backward pass puts the gradient of one input. */
@@ -36,7 +37,11 @@ export interface Parameter extends Tensor {
   /** Whether a backward pass has written to `grad` since the solver cleared it. */
   touched: boolean;
 }
-export const isParameter = (tensor: Tensor): tensor is Parameter => 'grad' in tensor;
+export function isParameter(tensor: Tensor): tensor is Parameter;
+export function isParameter(tensor: Weight): tensor is Parameter | ShardedParameter;
+export function isParameter(tensor: Weight): boolean {
+  return 'grad' in tensor;
+}
 
 /**
  * Reverse-mode differentiation over named operations. Operations record how to push a gradient back; {@link backward}

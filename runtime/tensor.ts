@@ -6,6 +6,9 @@ export type DType = 'f32' | 'u32' | 'i32';
 export type TypedArray = Float32Array | Uint32Array | Int32Array;
 export type Shape = readonly number[];
 
+export const arrayOf = (dtype: DType, length: number): TypedArray =>
+  dtype === 'f32' ? new Float32Array(length) : dtype === 'u32' ? new Uint32Array(length) : new Int32Array(length);
+
 export const sizeOf = (shape: Shape): number => shape.reduce((a, b) => a * b, 1);
 
 /** Device memory shared by the tensors that view it; returned to the pool when the last one is disposed. */

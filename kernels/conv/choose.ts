@@ -103,12 +103,18 @@ function choosePass(s: ConvShape, backward: boolean, subgroupSize: number): Tile
   return best;
 }
 
-/** The gradient to weight. Operands: x, dy, dw. */
-export function planConvWeightGradient(s: ConvShape, accumulate: boolean, subgroupSize: number): Plan {
+/** The gradient to weight. Operands: x, dy, dw. Partial sums take at most `maxScratch` bytes. */
+export function planConvWeightGradient(
+  s: ConvShape,
+  accumulate: boolean,
+  subgroupSize: number,
+  maxScratch: number = Infinity,
+): Plan {
   const tile = chooseWeightTile(s, subgroupSize);
-  const { parts, kernel } = tile ? tiledWeightGradient(s, tile) : directWeightGradient(s);
-  if (parts === 1) return { steps: [step(kernel(accumulate), { x: 'x', dy: 'dy', partial: 'dw' })], scratch: {} };
   const size = s.co * s.ci * s.kh * s.kw;
+  const maxParts = Math.max(1, Math.floor(maxScratch / (4 * size)));
+  const { parts, kernel } = tile ? tiledWeightGradient(s, tile, maxParts) : directWeightGradient(s, maxParts);
+  if (parts === 1) return { steps: [step(kernel(accumulate), { x: 'x', dy: 'dy', partial: 'dw' })], scratch: {} };
   return {
     steps: [
       step(kernel(false), { x: 'x', dy: 'dy', partial: 'partial' }),
@@ -123,17 +129,18 @@ interface WeightGradient {
   readonly kernel: (accumulate: boolean) => Kernel<'x' | 'dy' | 'partial'>;
 }
 
-function tiledWeightGradient(s: ConvShape, tile: ConvWeightTile): WeightGradient {
+function tiledWeightGradient(s: ConvShape, tile: ConvWeightTile, maxParts: number): WeightGradient {
   const groups = Math.ceil(s.ci / (tile.workgroup * tile.inputs)) * Math.ceil(s.co / tile.outputs);
   const stripRows = s.n * outputHeight(s) * Math.ceil(outputWidth(s) / tile.columns);
   const wanted = Math.ceil((tile.subgroup ? BUSY.lanes : BUSY.tile) / groups);
-  const split = splitStrips(s, tile.columns, Math.max(1, Math.min(wanted, Math.floor(stripRows / MIN_STRIP_ROWS))));
+  const worthwhile = Math.floor(stripRows / MIN_STRIP_ROWS);
+  const split = splitStrips(s, tile.columns, Math.max(1, Math.min(wanted, worthwhile, maxParts)));
   return { parts: split.parts, kernel: (accumulate) => convWeightGradientTile(s, tile, split, accumulate) };
 }
 
-function directWeightGradient(s: ConvShape): WeightGradient {
+function directWeightGradient(s: ConvShape, maxParts: number): WeightGradient {
   const total = s.n * outputHeight(s);
-  const wanted = Math.ceil((BUSY.tile * WORKGROUP) / (s.co * s.ci * s.kh * s.kw));
+  const wanted = Math.min(maxParts, Math.ceil((BUSY.tile * WORKGROUP) / (s.co * s.ci * s.kh * s.kw)));
   const rows = Math.max(1, Math.ceil(total / wanted));
   return {
     parts: Math.max(1, Math.ceil(total / rows)),

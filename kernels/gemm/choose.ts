@@ -19,8 +19,16 @@ const LANES = [
   { rows: 16, columns: 1 },
 ];
 
-/** The matrix product C = op(A)·op(B) for a device with subgroups of `subgroupSize` lanes (0: none). Operands: a, b, bias, c. */
-export function planGemm(shape: GemmShape, epilogue: GemmEpilogue, subgroupSize: number): Plan {
+/**
+ * The matrix product C = op(A)·op(B) for a device with subgroups of `subgroupSize` lanes (0: none). Operands: a, b, bias, c.
+ * Partial products take at most `maxScratch` bytes.
+ */
+export function planGemm(
+  shape: GemmShape,
+  epilogue: GemmEpilogue,
+  subgroupSize: number,
+  maxScratch: number = Infinity,
+): Plan {
   const lanes = subgroupSize > 0 && subgroupSize <= WIDEST_LANES ? chooseLanes(shape, subgroupSize) : undefined;
   const kernel = (e: GemmEpilogue, depth?: number): Kernel<'a' | 'b' | 'bias' | 'c'> =>
     lanes ? gemmLanes(shape, lanes, e, depth) : gemmTiled(shape, e, depth);
@@ -28,6 +36,7 @@ export function planGemm(shape: GemmShape, epilogue: GemmEpilogue, subgroupSize:
   const parts = Math.min(
     Math.ceil((lanes ? BUSY.lanes : BUSY.tiled) / Math.max(1, tiles)),
     Math.ceil(shape.k / MIN_DEPTH),
+    Math.floor(maxScratch / (4 * Math.max(1, shape.m * shape.n))),
   );
   const operands = { a: 'a', b: 'b', bias: 'bias' };
   if (parts <= 1) return { steps: [step(kernel(epilogue), { ...operands, c: 'c' })], scratch: {} };

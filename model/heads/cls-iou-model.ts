@@ -1,5 +1,5 @@
 import { branchScores, branchScoresBackward } from '@cim/kernels';
-import { functional as F, type Tape, type Tensor } from '@cim/runtime';
+import { functional as F, type Tape, type Tensor, type Weight } from '@cim/runtime';
 import { uniform } from '../nn/initialise.ts';
 import type { Pass } from '../nn/layers.ts';
 import type { Scope } from '../nn/parameters.ts';
@@ -23,7 +23,7 @@ export interface HeadScores {
 export class ClsIouModel {
   readonly #columns: number;
   readonly #branches: number;
-  readonly #weight: Tensor;
+  readonly #weight: Weight;
   readonly #bias: Tensor;
 
   constructor(scope: Scope, features: number, classes: number, branches: number) {

@@ -1,4 +1,4 @@
-import { functional as F, type Tape, type Tensor } from '@cim/runtime';
+import { functional as F, type Tape, type Tensor, type Weight } from '@cim/runtime';
 import { constant, type Initialiser, normal, uniform } from './initialise.ts';
 import type { Scope } from './parameters.ts';
 
@@ -27,7 +27,7 @@ export interface ConvOptions {
 
 /** torch.nn.Conv2d: weight [out, in, k, k], optional bias [out]. */
 export class Conv2d {
-  readonly weight: Tensor;
+  readonly weight: Weight;
   readonly bias: Tensor | null;
   readonly #geometry: { stride: number; padding: number; dilation: number };
 
@@ -52,7 +52,7 @@ export class Conv2d {
 
 /** torch.nn.Linear: weight [out, in], bias [out]. */
 export class Linear {
-  readonly weight: Tensor;
+  readonly weight: Weight;
   readonly bias: Tensor;
 
   constructor(scope: Scope, inFeatures: number, outFeatures: number, initialisation: Initialisation = 'torch') {

@@ -3,23 +3,23 @@ import {
   type Generator,
   isParameter,
   type Parameter,
-  ReportedError,
+  rowShards,
   type Shape,
+  ShardedParameter,
+  ShardedTensor,
   sizeOf,
   type Tensor,
-  type TypedArray,
+  type Weight,
+  writeElements,
 } from '@cim/runtime';
 import type { Initialiser } from './initialise.ts';
-
-/** A weight that does not fit the model: wrong shape, missing or unknown name. */
-export class StateDictError extends ReportedError {}
+import { type LazyTensor, type LoadReport, loadState, type StateDict, StateDictError, stateOf } from './state-dict.ts';
 
 /** The solver treats biases apart: twice the learning rate, no decay (tools/train.py, group 1: 'bias' in the name). */
 export type ParameterGroup = 'weight' | 'bias';
 
 /** Trainable parameters of one group in one flat buffer, with their gradients in another of the same layout. */
 export interface Arena {
-  readonly name: string;
   readonly group: ParameterGroup;
   readonly values: Tensor;
   readonly gradients: Tensor;
@@ -29,16 +29,22 @@ export interface Arena {
 
 const FIRST_ARENA_BYTES = 1 << 20;
 const LARGEST_ARENA_BYTES = 1 << 27;
+/** Initial values made at a time, elements: 64 MiB. */
+const PIECE = 2 ** 24;
+
+/** A vector, which is one tensor whatever the device's limit. */
+type Vector = readonly [size: number];
 
 /**
  * The parameters and buffers of a model under their PyTorch names. Trainable parameters live in flat arenas, so the
- * solver, gradient clearing and gradient norms are one dispatch an arena.
+ * solver, gradient clearing and gradient norms are one dispatch an arena. Weights that no binding of the device can hold
+ * are sharded; under its name each is one tensor all the same, so files do not depend on the device.
  */
 export class ParameterStore {
   readonly device: Device;
   readonly arenas: Arena[] = [];
   readonly #generator: Generator;
-  readonly #tensors = new Map<string, Tensor>();
+  readonly #tensors = new Map<string, Weight>();
   readonly #open = new Map<ParameterGroup, Arena>();
   readonly #owned: Tensor[] = [];
 
@@ -53,24 +59,25 @@ export class ParameterStore {
   }
 
   /** Adds a parameter with initial values drawn from the store's generator. */
-  parameter(name: string, shape: Shape, initialise: Initialiser, trainable: boolean): Tensor {
-    const tensor = trainable ? this.#trainable(name, shape) : this.#fixed(shape);
-    tensor.write(initialise(this.#generator, sizeOf(shape)));
-    this.#add(name, tensor);
-    return tensor;
+  parameter(name: string, shape: Vector, initialise: Initialiser, trainable: boolean): Tensor;
+  parameter(name: string, shape: Shape, initialise: Initialiser, trainable: boolean): Weight;
+  parameter(name: string, shape: Shape, initialise: Initialiser, trainable: boolean): Weight {
+    const weight = this.#create(name, shape, initialise, trainable);
+    this.#add(name, weight);
+    return weight;
   }
 
   /**
    * Adds one parameter that state dicts show as several of one shape, stacked along the first dimension.
    * @returns [names · shape[0], …]
    */
-  stacked(names: readonly string[], shape: Shape, initialise: Initialiser, trainable: boolean): Tensor {
-    const [first, ...rest] = shape;
-    const whole = [names.length * first, ...rest];
-    const tensor = trainable ? this.#trainable(names[0], whole) : this.#fixed(whole);
-    tensor.write(initialise(this.#generator, sizeOf(whole)));
-    names.forEach((name, i) => this.#add(name, part(tensor, shape, i * sizeOf(shape) * 4)));
-    return tensor;
+  stacked(names: readonly string[], shape: Vector, initialise: Initialiser, trainable: boolean): Tensor;
+  stacked(names: readonly string[], shape: Shape, initialise: Initialiser, trainable: boolean): Weight;
+  stacked(names: readonly string[], shape: Shape, initialise: Initialiser, trainable: boolean): Weight {
+    const [rows, ...rest] = shape;
+    const weight = this.#create(names[0], [names.length * rows, ...rest], initialise, trainable);
+    names.forEach((name, i) => this.#add(name, rowWindow(weight, i * rows, rows)));
+    return weight;
   }
 
   /** Adds a tensor that is saved with the model but not trained, such as running statistics. */
@@ -81,9 +88,34 @@ export class ParameterStore {
     return tensor;
   }
 
-  #add(name: string, tensor: Tensor): void {
+  #add(name: string, weight: Weight): void {
     if (this.#tensors.has(name)) throw new StateDictError(`Two parameters are named ${name}.`);
-    this.#tensors.set(name, tensor);
+    this.#tensors.set(name, weight);
+  }
+
+  #create(name: string, shape: Shape, initialise: Initialiser, trainable: boolean): Weight {
+    const shards = this.#cut(shape).map((part) => (trainable ? this.#trainable(name, part) : this.#fixed(part)));
+    const weight =
+      shards.length === 1
+        ? shards[0]
+        : trainable
+          ? new ShardedParameter(shards as Parameter[])
+          : new ShardedTensor(shards);
+    for (let first = 0; first < weight.size; first += PIECE) {
+      const values = new Float32Array(Math.min(PIECE, weight.size - first));
+      initialise(this.#generator, values);
+      writeElements(weight, first, values);
+    }
+    return weight;
+  }
+
+  /** The shapes of a weight's shards: as many rows each as a binding holds. */
+  #cut([rows, ...rest]: Shape): Shape[] {
+    const held = rest.length === 0 ? rows : Math.max(1, Math.floor(this.device.maxBinding / (4 * sizeOf(rest))));
+    return Array.from({ length: Math.max(1, Math.ceil(rows / held)) }, (_, i) => [
+      Math.min(held, rows - i * held),
+      ...rest,
+    ]);
   }
 
   #fixed(shape: Shape): Tensor {
@@ -96,11 +128,7 @@ export class ParameterStore {
     const group: ParameterGroup = name.includes('bias') ? 'bias' : 'weight';
     const alignment = this.device.limits.minStorageBufferOffsetAlignment;
     const bytes = Math.ceil((sizeOf(shape) * 4) / alignment) * alignment;
-    let arena = this.#open.get(group);
-    if (!arena || arena.used + bytes > arena.values.bytes) {
-      arena = this.#newArena(group, bytes, arena);
-      this.#open.set(group, arena);
-    }
+    const arena = this.#arenaFor(group, bytes);
     const parameter = arena.values.view(shape, arena.used) as Parameter;
     parameter.requiresGrad = true;
     parameter.grad = arena.gradients.view(shape, arena.used);
@@ -110,15 +138,23 @@ export class ParameterStore {
     return parameter;
   }
 
-  #newArena(group: ParameterGroup, bytes: number, previous: Arena | undefined): Arena {
-    const limit = Math.min(LARGEST_ARENA_BYTES, this.device.limits.maxStorageBufferBindingSize);
-    const wanted = previous ? Math.min(previous.values.bytes * 2, limit) : FIRST_ARENA_BYTES;
-    const size = Math.max(wanted, bytes) / 4;
+  /** An arena with room for `bytes`. What fills most of one gets its own, and the open one stays open. */
+  #arenaFor(group: ParameterGroup, bytes: number): Arena {
+    const largest = Math.min(LARGEST_ARENA_BYTES, this.device.maxBinding);
+    if (bytes > largest / 2) return this.#newArena(group, bytes);
+    const open = this.#open.get(group);
+    if (open && open.used + bytes <= open.values.bytes) return open;
+    const wanted = Math.min(open ? open.values.bytes * 2 : FIRST_ARENA_BYTES, largest);
+    const arena = this.#newArena(group, Math.max(wanted, bytes));
+    this.#open.set(group, arena);
+    return arena;
+  }
+
+  #newArena(group: ParameterGroup, bytes: number): Arena {
     const arena: Arena = {
-      name: `${group}.${this.arenas.filter((a) => a.group === group).length}`,
       group,
-      values: this.device.zeros([size]),
-      gradients: this.device.zeros([size]),
+      values: this.device.zeros([bytes / 4]),
+      gradients: this.device.zeros([bytes / 4]),
       parameters: [],
       used: 0,
     };
@@ -128,7 +164,7 @@ export class ParameterStore {
   }
 
   /** Names and tensors in the order of registration, as PyTorch's `state_dict()` lists them. */
-  get tensors(): ReadonlyMap<string, Tensor> {
+  get tensors(): ReadonlyMap<string, Weight> {
     return this.#tensors;
   }
 
@@ -140,49 +176,24 @@ export class ParameterStore {
     }
   }
 
-  /** Copies every tensor to the host. */
-  async stateDict(): Promise<Map<string, { shape: Shape; data: TypedArray }>> {
-    const entries = [...this.#tensors].map(
-      async ([name, tensor]) => [name, { shape: tensor.shape, data: await tensor.read() }] as const,
-    );
-    return new Map(await Promise.all(entries));
+  /** Every tensor by name, to be read a piece at a time. */
+  stateDict(): Map<string, LazyTensor> {
+    return stateOf(this.#tensors);
   }
 
   /**
-   * Loads tensors by name.
+   * Loads tensors by name, see {@link loadState}.
    * @param strict every name must exist on both sides; otherwise only common names are loaded.
-   * @throws StateDictError that lists missing, unexpected and misshapen names.
+   * @throws StateDictError that lists missing, unknown and misshapen names.
    */
-  load(
-    state: ReadonlyMap<string, { shape: Shape; data: ArrayLike<number> }>,
-    { strict = true } = {},
-  ): { loaded: string[]; missing: string[]; unexpected: string[] } {
-    const missing = [...this.#tensors.keys()].filter((name) => !state.has(name));
-    const unexpected = [...state.keys()].filter(
-      (name) => !this.#tensors.has(name) && !name.endsWith('num_batches_tracked'),
-    );
-    const common = [...this.#tensors].filter(([name]) => state.has(name));
-    const misshapen = common
-      .filter(([name, tensor]) => String(state.get(name)!.shape) !== String(tensor.shape))
-      .map(([name, tensor]) => `${name}: [${state.get(name)!.shape}] in the file, [${tensor.shape}] in the model`);
-    if (misshapen.length > 0 || (strict && missing.length + unexpected.length > 0)) {
-      const list = (title: string, names: string[]): string =>
-        names.length === 0
-          ? ''
-          : `\n  ${title} (${names.length}): ${names.slice(0, 8).join(', ')}${names.length > 8 ? ', …' : ''}`;
-      throw new StateDictError(
-        `The weights are of another architecture.${list('missing', missing)}${list('unexpected', unexpected)}${list('other shape', misshapen)}`,
-        'Use the configuration the checkpoint was trained with.',
-      );
-    }
-    for (const [name, tensor] of common) tensor.write(state.get(name)!.data);
-    return { loaded: common.map(([name]) => name), missing, unexpected };
+  load(state: StateDict, options: { strict?: boolean } = {}): Promise<LoadReport> {
+    return loadState(this.#tensors, state, options);
   }
 
   dispose(): void {
-    for (const tensor of this.#tensors.values()) {
-      if (isParameter(tensor)) tensor.grad.dispose();
-      tensor.dispose();
+    for (const weight of this.#tensors.values()) {
+      if (isParameter(weight)) weight.grad.dispose();
+      weight.dispose();
     }
     for (const { parameters } of this.arenas) {
       for (const { parameter } of parameters) {
@@ -194,8 +205,20 @@ export class ParameterStore {
   }
 }
 
-/** A window on a stacked parameter, for reading, writing and inspection; kernels bind the whole. */
-function part(whole: Tensor, shape: Shape, offset: number): Tensor {
+/** `count` rows of a weight from `first` on, for reading, writing and inspection; kernels bind the whole. */
+function rowWindow(whole: Weight, first: number, count: number): Weight {
+  const windows = rowShards(whole).flatMap((shard) => {
+    const from = Math.max(first, shard.first);
+    const rows = Math.min(first + count, shard.first + shard.count) - from;
+    return rows > 0 ? [tensorRows(shard.tensor, from - shard.first, rows)] : [];
+  });
+  if (windows.length === 1) return windows[0];
+  return isParameter(whole) ? new ShardedParameter(windows as Parameter[]) : new ShardedTensor(windows);
+}
+
+function tensorRows(whole: Tensor, first: number, count: number): Tensor {
+  const [, ...rest] = whole.shape;
+  const [shape, offset] = [[count, ...rest], first * sizeOf(rest) * 4];
   const window = whole.view(shape, whole.offset + offset);
   if (!isParameter(whole)) return window;
   const grad = whole.grad.view(shape, whole.grad.offset + offset);
@@ -220,11 +243,16 @@ export class Scope {
   frozen(frozen = true): Scope {
     return new Scope(this.store, this.prefix, this.trainable && !frozen);
   }
-  parameter(name: string, shape: Shape, initialise: Initialiser): Tensor {
+  /** A parameter; a weight that no binding can hold is sharded. */
+  parameter(name: string, shape: Vector, initialise: Initialiser): Tensor;
+  parameter(name: string, shape: Shape, initialise: Initialiser): Weight;
+  parameter(name: string, shape: Shape, initialise: Initialiser): Weight {
     return this.store.parameter(this.child(name).prefix, shape, initialise, this.trainable);
   }
   /** One parameter under several names, see {@link ParameterStore.stacked}. */
-  stacked(names: readonly string[], shape: Shape, initialise: Initialiser): Tensor {
+  stacked(names: readonly string[], shape: Vector, initialise: Initialiser): Tensor;
+  stacked(names: readonly string[], shape: Shape, initialise: Initialiser): Weight;
+  stacked(names: readonly string[], shape: Shape, initialise: Initialiser): Weight {
     const full = names.map((name) => this.child(name).prefix);
     return this.store.stacked(full, shape, initialise, this.trainable);
   }

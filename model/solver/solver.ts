@@ -1,6 +1,7 @@
 import * as kernels from '@cim/kernels';
-import type { Device, Parameter, Tensor } from '@cim/runtime';
-import { type Arena, type ParameterStore, StateDictError } from '../nn/parameters.ts';
+import { type Device, isParameter, mapShards, type Tensor, type Weight } from '@cim/runtime';
+import type { Arena, ParameterStore } from '../nn/parameters.ts';
+import { type LazyTensor, loadState, type StateDict, StateDictError, stateOf } from '../nn/state-dict.ts';
 import { learningRates, type ScheduleConfig } from './schedule.ts';
 
 /** Parameters whose name begins with `prefix` learn `factor` times as fast. */
@@ -55,7 +56,8 @@ export class Solver {
   readonly #store: ParameterStore;
   /** Moments in the layout of each arena: momentum for SGD; m and v for Adam. */
   readonly #moments: Map<Arena, Record<string, Tensor>>;
-  readonly #state = new Map<string, Tensor>();
+  /** Moments of every parameter, `momentum.<parameter>`: views of the above. */
+  readonly #state = new Map<string, Weight>();
   /** The gradient scale where nothing is clipped. */
   readonly #one: Tensor;
   #lr = 0;
@@ -69,10 +71,14 @@ export class Solver {
     this.#moments = new Map(
       store.arenas.map((arena) => {
         const moments = names.map((name) => [name, device.zeros(arena.values.shape)] as const);
-        for (const [name, tensor] of moments) this.#state.set(`${arena.name}.${name}`, tensor);
         return [arena, Object.fromEntries(moments)];
       }),
     );
+    for (const moment of names) {
+      for (const [name, weight] of store.tensors) {
+        if (isParameter(weight)) this.#state.set(`${moment}.${name}`, this.momentOf(weight, moment));
+      }
+    }
   }
 
   /** The learning rate of the last step. */
@@ -80,16 +86,14 @@ export class Solver {
     return this.#lr;
   }
 
-  /** Moments by arena, to be saved with the model; {@link restore} takes them back. */
-  get state(): ReadonlyMap<string, Tensor> {
-    return this.#state;
+  /** Moments by the names of their parameters, to be saved with the model; {@link restore} takes them back. */
+  stateDict(): Map<string, LazyTensor> {
+    return stateOf(this.#state);
   }
 
-  restore(state: ReadonlyMap<string, { data: ArrayLike<number> }>, lr: number): void {
-    for (const [name, tensor] of this.#state) {
-      const saved = state.get(name);
-      if (saved) tensor.write(saved.data);
-    }
+  /** @throws StateDictError when the moments are those of another model or kind of solver. */
+  async restore(state: StateDict, lr: number): Promise<void> {
+    await loadState(this.#state, state);
     this.#lr = lr;
   }
 
@@ -131,16 +135,18 @@ export class Solver {
 
   dispose(): void {
     this.#one.dispose();
-    for (const tensor of this.#state.values()) tensor.dispose();
+    for (const weight of this.#state.values()) weight.dispose();
+    for (const moments of this.#moments.values()) for (const tensor of Object.values(moments)) tensor.dispose();
   }
 
-  /** A moment of one parameter, for inspection. */
-  momentOf(parameter: Parameter, name: string): Tensor {
-    for (const [arena, moments] of this.#moments) {
-      const entry = arena.parameters.find((p) => p.parameter === parameter);
-      if (entry) return moments[name].view(parameter.shape, entry.offset);
-    }
-    throw new StateDictError(`The parameter [${parameter.shape}] is not trained.`);
+  /** A moment of one parameter, a view that the caller disposes. */
+  momentOf(parameter: Weight, name: string): Weight {
+    return mapShards(parameter, (shard) => {
+      for (const [arena, moments] of this.#moments) {
+        if (arena.values.storage === shard.storage) return moments[name].view(shard.shape, shard.offset);
+      }
+      throw new StateDictError(`The parameter [${parameter.shape}] is not trained.`);
+    });
   }
 
   /** The factor, [1], that brings the norm of all gradients down to `clipNorm`. */

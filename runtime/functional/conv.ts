@@ -1,9 +1,11 @@
 import * as kernels from '@cim/kernels';
 import { ShapeError } from '../errors.ts';
 import { runPlan } from '../plan.ts';
+import { shardsOf, type Weight } from '../sharded.ts';
 import type { Tape } from '../tape.ts';
 import type { Tensor } from '../tensor.ts';
 import { reluGradient } from './relu-gradient.ts';
+import { backwardByShard, forwardByShard } from './shards.ts';
 
 export interface ConvOptions {
   readonly stride?: number;
@@ -20,7 +22,7 @@ export interface ConvOptions {
 export function conv2d(
   tape: Tape,
   x: Tensor,
-  weight: Tensor,
+  weight: Weight,
   bias: Tensor | null,
   { stride = 1, padding = 0, dilation = 1, relu = false }: ConvOptions = {},
 ): Tensor {
@@ -40,24 +42,34 @@ export function conv2d(
       'Use larger images.',
     );
   }
+  const layout = { outer: n, channels: co, inner: ho * wo };
   const y = device.empty([n, co, ho, wo]);
-  const plan = kernels.planConvForward(shape, { bias: bias !== null, relu }, subgroupSize);
-  runPlan(device, plan, { x, weight, bias: bias ?? weight, y });
+  forwardByShard(y, layout, weight, { bias, relu }, (part, shard, count, epilogue) => {
+    const options = { bias: epilogue.bias !== null, relu: epilogue.relu };
+    const plan = kernels.planConvForward({ ...shape, co: count }, options, subgroupSize);
+    runPlan(device, plan, { x, weight: shard, bias: epilogue.bias ?? shard, y: part });
+  });
 
-  const inputs = bias ? [x, weight, bias] : [x, weight];
+  const inputs = [x, ...(bias ? [bias] : []), ...shardsOf(weight)];
+  const firstShard = bias ? 2 : 1;
   return tape.record('conv2d', inputs, y, (sink, gradient) => {
     const dy = relu ? reluGradient(gradient, y) : gradient;
-    if (sink.wants(0)) {
-      const { tensor: dx, accumulate } = sink.into(0);
-      runPlan(device, kernels.planConvInputGradient(shape, accumulate, subgroupSize), { dy, weight, dx });
-    }
-    if (sink.wants(1)) {
-      const { tensor: dw, accumulate } = sink.into(1);
-      runPlan(device, kernels.planConvWeightGradient(shape, accumulate, subgroupSize), { x, dy, dw });
-    }
-    if (bias && sink.wants(2)) {
-      const { tensor: db, accumulate } = sink.into(2);
-      device.run(kernels.channelSum({ outer: n, channels: co, inner: ho * wo, accumulate }), { dy, db });
+    backwardByShard(dy, layout, weight, (part, shard, count, index) => {
+      const own = { ...shape, co: count };
+      if (sink.wants(0)) {
+        const { tensor: dx, accumulate } = sink.into(0);
+        const plan = kernels.planConvInputGradient(own, accumulate, subgroupSize);
+        runPlan(device, plan, { dy: part, weight: shard, dx });
+      }
+      if (sink.wants(firstShard + index)) {
+        const { tensor: dw, accumulate } = sink.into(firstShard + index);
+        const plan = kernels.planConvWeightGradient(own, accumulate, subgroupSize, device.maxBinding);
+        runPlan(device, plan, { x, dy: part, dw });
+      }
+    });
+    if (bias && sink.wants(1)) {
+      const { tensor: db, accumulate } = sink.into(1);
+      device.run(kernels.channelSum({ ...layout, accumulate }), { dy, db });
     }
     if (relu) dy.dispose();
   });

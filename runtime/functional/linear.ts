@@ -1,9 +1,11 @@
 import * as kernels from '@cim/kernels';
 import { ShapeError } from '../errors.ts';
 import { runPlan } from '../plan.ts';
+import { shardsOf, type Weight } from '../sharded.ts';
 import type { Tape } from '../tape.ts';
 import type { Tensor } from '../tensor.ts';
 import { reluGradient } from './relu-gradient.ts';
+import { backwardByShard, forwardByShard } from './shards.ts';
 
 /**
  * x [N,Din] · weightᵀ [Dout,Din] + bias [Dout] → [N,Dout], f32; through max(0, ·) when `relu`.
@@ -12,12 +14,11 @@ import { reluGradient } from './relu-gradient.ts';
 export function linear(
   tape: Tape,
   x: Tensor,
-  weight: Tensor,
+  weight: Weight,
   bias: Tensor | null,
   { relu = false }: { relu?: boolean } = {},
 ): Tensor {
   const { device } = tape;
-  const { subgroupSize } = device.adapter;
   if (x.shape.length !== 2 || weight.shape.length !== 2 || x.shape[1] !== weight.shape[1]) {
     throw new ShapeError(`linear needs x [N,Din] and weight [Dout,Din]; got [${x.shape}] and [${weight.shape}].`);
   }
@@ -25,30 +26,41 @@ export function linear(
   const [outer] = weight.shape;
   if (bias && bias.size !== outer)
     throw new ShapeError(`linear needs a bias of ${outer} elements; got [${bias.shape}].`);
+  const plan = (shape: kernels.GemmShape, epilogue: kernels.GemmEpilogue): kernels.Plan =>
+    kernels.planGemm(shape, epilogue, device.adapter.subgroupSize, device.maxBinding);
+  const layout = { outer: rows, channels: outer, inner: 1 };
   const y = device.empty([rows, outer]);
-  const forward = kernels.planGemm(
-    { m: rows, n: outer, k: inner, transposeB: true },
-    { bias: bias !== null, relu },
-    subgroupSize,
-  );
-  runPlan(device, forward, { a: x, b: weight, bias: bias ?? weight, c: y });
+  forwardByShard(y, layout, weight, { bias, relu }, (c, b, n, epilogue) => {
+    const forward = plan(
+      { m: rows, n, k: inner, transposeB: true },
+      { bias: epilogue.bias !== null, relu: epilogue.relu },
+    );
+    runPlan(device, forward, { a: x, b, bias: epilogue.bias ?? b, c });
+  });
 
-  const inputs = bias ? [x, weight, bias] : [x, weight];
+  const inputs = [x, ...(bias ? [bias] : []), ...shardsOf(weight)];
+  const firstShard = bias ? 2 : 1;
   return tape.record('linear', inputs, y, (sink, gradient) => {
     const dy = relu ? reluGradient(gradient, y) : gradient;
-    if (sink.wants(0)) {
-      const { tensor: dx, accumulate } = sink.into(0);
-      const plan = kernels.planGemm({ m: rows, n: inner, k: outer }, { accumulate }, subgroupSize);
-      runPlan(device, plan, { a: dy, b: weight, bias: weight, c: dx });
-    }
-    if (sink.wants(1)) {
-      const { tensor: dw, accumulate } = sink.into(1);
-      const plan = kernels.planGemm({ m: outer, n: inner, k: rows, transposeA: true }, { accumulate }, subgroupSize);
-      runPlan(device, plan, { a: dy, b: x, bias: x, c: dw });
-    }
-    if (bias && sink.wants(2)) {
-      const { tensor: db, accumulate } = sink.into(2);
-      device.run(kernels.channelSum({ outer: rows, channels: outer, inner: 1, accumulate }), { dy, db });
+    backwardByShard(dy, layout, weight, (part, shard, count, index) => {
+      if (sink.wants(0)) {
+        const { tensor: dx, accumulate } = sink.into(0);
+        runPlan(device, plan({ m: rows, n: inner, k: count }, { accumulate }), {
+          a: part,
+          b: shard,
+          bias: shard,
+          c: dx,
+        });
+      }
+      if (sink.wants(firstShard + index)) {
+        const { tensor: dw, accumulate } = sink.into(firstShard + index);
+        const toWeight = plan({ m: count, n: inner, k: rows, transposeA: true }, { accumulate });
+        runPlan(device, toWeight, { a: part, b: x, bias: x, c: dw });
+      }
+    });
+    if (bias && sink.wants(1)) {
+      const { tensor: db, accumulate } = sink.into(1);
+      device.run(kernels.channelSum({ ...layout, accumulate }), { dy, db });
     }
     if (relu) dy.dispose();
   });

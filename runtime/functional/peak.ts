@@ -1,6 +1,7 @@
 import * as kernels from '@cim/kernels';
 import type { Device } from '../device.ts';
 import { ShapeError } from '../errors.ts';
+import { mapShards, type Weight } from '../sharded.ts';
 import { Tape } from '../tape.ts';
 import type { Tensor } from '../tensor.ts';
 import { type ConvOptions, conv2d } from './conv.ts';
@@ -46,7 +47,7 @@ export function peakStimulation(
 export function peakConv2d(
   tape: Tape,
   x: Tensor,
-  weight: Tensor,
+  weight: Weight,
   bias: Tensor | null,
   options: Omit<ConvOptions, 'relu'> = {},
 ): Tensor {
@@ -57,8 +58,11 @@ export function peakConv2d(
     device.scope(() => {
       const evidence = shiftByMinimum(device, x);
       evidence.requiresGrad = true;
-      const excitatory = device.empty(weight.shape);
-      device.run(kernels.activation({ n: weight.size, kind: 'relu' }), { x: weight, y: excitatory });
+      const excitatory = mapShards(weight, (shard) => {
+        const y = device.empty(shard.shape);
+        device.run(kernels.activation({ n: shard.size, kind: 'relu' }), { x: shard, y });
+        return y;
+      });
 
       const inner = new Tape(device);
       const norm = conv2d(inner, evidence, excitatory, null, options);

@@ -30,12 +30,12 @@ const demanding = (name: string, requires: Requirements) =>
   });
 
 test('a tensor larger than the largest binding', () => {
-  const limit = device.limits.maxStorageBufferBindingSize;
+  const limit = device.maxBinding;
   const before = device.memoryUse.live;
   const { message } = limitError(() => device.empty([limit / 4 + 64]));
   assert.match(
     message,
-    /A tensor \[\d+\] of [\d.]+ \w+ exceeds the adapter's maxStorageBufferBindingSize, [\d.]+ \w+\./,
+    /A tensor \[\d+\] of [\d.]+ \w+ exceeds the adapter's largest binding, [\d.]+ \w+\./,
   );
   assert.is(device.memoryUse.live, before);
 });

@@ -4,7 +4,7 @@
  * without holes. The header is padded with spaces so that the data starts at a multiple of 8, and tensors are stored by
  * falling element size, so every element is aligned in a mapped file.
  */
-import { type FileHandle, open, stat } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { CheckpointError, reasonOf } from '../errors.ts';
 import { writeFileAtomic } from './atomic.ts';
 import { isRecord } from './json.ts';
@@ -34,18 +34,30 @@ type TensorOf<D extends SafetensorDtype> = {
   /** Row-major elements. */
   readonly data: InstanceType<(typeof ARRAYS)[D]>;
 };
-/** One stored tensor; testing `dtype` narrows the type of `data`. */
+/** One tensor in memory; testing `dtype` narrows the type of `data`. */
 export type SafeTensor = { [D in SafetensorDtype]: TensorOf<D> }[SafetensorDtype];
 
-export interface Safetensors {
+type LazyTensorOf<D extends SafetensorDtype> = {
+  readonly dtype: D;
+  readonly shape: readonly number[];
+  /** `count` row-major elements from `first` on; all of them by default. */
+  read(first?: number, count?: number): Promise<InstanceType<(typeof ARRAYS)[D]>>;
+};
+/** One tensor elsewhere, in a file or on a device, whose elements come when asked for. */
+export type LazySafeTensor = { [D in SafetensorDtype]: LazyTensorOf<D> }[SafetensorDtype];
+
+/** What a file holds. */
+export interface Safetensors<T = SafeTensor> {
   readonly metadata: Readonly<Record<string, string>>;
-  readonly tensors: ReadonlyMap<string, SafeTensor>;
+  readonly tensors: ReadonlyMap<string, T>;
 }
 
 /** The reference implementation's limit on the header, in bytes. */
 const MAX_HEADER = 100_000_000;
 /** Longest single read: file systems refuse more than 2 GiB at once. */
 const READ_CHUNK = 2 ** 30;
+/** Bytes of a lazy tensor that are in memory at once while it is written. */
+const WRITE_PIECE = 2 ** 26;
 
 interface Entry {
   readonly name: string;
@@ -58,27 +70,65 @@ interface Entry {
 type Fail = (problem: string, cause?: unknown) => never;
 
 /**
- * Reads and checks a whole file. The header is checked against the file's size before any data is read, so a damaged
- * file costs neither time nor memory. Every tensor gets a buffer of its own, so its elements are aligned.
+ * Reads and checks a whole file, see {@link openSafetensors}. Every tensor gets a buffer of its own, so its elements are
+ * aligned.
  *
  * @throws CheckpointError naming the file and what is wrong with it.
  */
 export async function readSafetensors(path: string): Promise<Safetensors> {
+  const { metadata, tensors } = await openSafetensors(path);
+  const whole = new Map<string, SafeTensor>();
+  for (const [name, { dtype, shape, read }] of tensors) {
+    whole.set(name, { dtype, shape, data: await read() } as SafeTensor);
+  }
+  return { metadata, tensors: whole };
+}
+
+/**
+ * Reads what a file says about its tensors, which are read when asked for, a part at a time if need be. The header is
+ * checked against the file's size before any data is read, so a damaged file costs neither time nor memory.
+ *
+ * @throws CheckpointError naming the file and what is wrong with it; also from `read`, when the file was replaced since.
+ */
+export async function openSafetensors(path: string): Promise<Safetensors<LazySafeTensor>> {
   const fail: Fail = (problem, cause) => {
     const remedy = 'Check the path, or copy or download the file again.';
     throw new CheckpointError(`Cannot read ${path}: ${problem}.`, remedy, { cause });
   };
-  const status = await stat(path).catch((error: unknown) => fail(reasonOf(error), error));
-  if (!status.isFile()) fail('it is not a file');
+  const opened = await withFile(path, fail, async (file, version, size) => ({
+    version,
+    ...(await readHeader(file, size, fail)),
+  }));
+  const { metadata, entries, dataStart } = opened;
+  const tensors = new Map<string, LazySafeTensor>();
+  for (const { name, dtype, shape, begin, end } of entries) {
+    const width = ARRAYS[dtype].BYTES_PER_ELEMENT;
+    const size = (end - begin) / width;
+    const read = (first = 0, count = size - first) =>
+      withFile(path, fail, async (file, version) => {
+        if (first < 0 || count < 0 || first + count > size)
+          throw new RangeError(`Tensor "${name}" has ${size} elements, not ${first} to ${first + count}.`);
+        if (version !== opened.version) fail('it was replaced while it was in use');
+        const bytes = await readBytes(file, dataStart + begin + first * width, count * width, fail);
+        return new ARRAYS[dtype](bytes.buffer);
+      });
+    tensors.set(name, { dtype, shape, read } as LazySafeTensor);
+  }
+  return { metadata, tensors };
+}
+
+/** Opens a file for the time of `use`, which gets its size and what changes when another file takes its place. */
+async function withFile<T>(
+  path: string,
+  fail: Fail,
+  use: (file: FileHandle, version: string, size: number) => Promise<T>,
+): Promise<T> {
   const file = await open(path, 'r').catch((error: unknown) => fail(reasonOf(error), error));
   try {
-    const { metadata, entries, dataStart } = await readHeader(file, status.size, fail);
-    const tensors = new Map<string, SafeTensor>();
-    for (const { name, dtype, shape, begin, end } of entries) {
-      const bytes = await readBytes(file, dataStart + begin, end - begin, fail);
-      tensors.set(name, { dtype, shape, data: new ARRAYS[dtype](bytes.buffer) } as SafeTensor);
-    }
-    return { metadata, tensors };
+    const status = await file.stat();
+    if (!status.isFile()) fail('it is not a file');
+    const { dev, ino, size, mtimeMs } = status;
+    return await use(file, `${dev}:${ino}:${size}:${mtimeMs}`, size);
   } finally {
     await file.close();
   }
@@ -178,31 +228,62 @@ function checkLayout(entries: readonly Entry[], available: number, fail: Fail): 
 }
 
 /**
- * Writes tensors and text metadata; the file appears under `path` only when it is complete.
+ * Writes tensors and text metadata; the file appears under `path` only when it is complete. Lazy tensors are read one
+ * after the other, 64 MiB at a time.
  *
  * @throws OutputError when it cannot be written; RangeError when a shape does not fit its data.
  */
 export async function writeSafetensors(
   path: string,
   metadata: Readonly<Record<string, string>>,
-  tensors: Iterable<readonly [string, SafeTensor]>,
+  tensors: Iterable<readonly [string, SafeTensor | LazySafeTensor]>,
 ): Promise<void> {
-  const stored = [...tensors].sort(([, a], [, b]) => b.data.BYTES_PER_ELEMENT - a.data.BYTES_PER_ELEMENT);
+  const width = ({ dtype }: { dtype: SafetensorDtype }): number => ARRAYS[dtype].BYTES_PER_ELEMENT;
+  const stored = [...tensors].sort(([, a], [, b]) => width(b) - width(a));
   const header: [string, unknown][] = [];
   if (Object.keys(metadata).length > 0) header.push(['__metadata__', metadata]);
   let offset = 0;
-  for (const [name, { dtype, shape, data }] of stored) {
-    if (byteLength(dtype, shape) !== data.byteLength || !(data instanceof ARRAYS[dtype])) {
-      throw new RangeError(
-        `Tensor "${name}" of ${dtype} [${shape}] does not fit its ${data.byteLength} bytes of data.`,
-      );
-    }
-    header.push([name, { dtype, shape, data_offsets: [offset, (offset += data.byteLength)] }]);
+  for (const [name, tensor] of stored) {
+    const { dtype, shape } = tensor;
+    if ('data' in tensor) checkData(name, tensor, tensor.data, byteLength(dtype, shape));
+    header.push([name, { dtype, shape, data_offsets: [offset, (offset += byteLength(dtype, shape))] }]);
   }
   const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(header)));
   const start = new Uint8Array(8 + Math.ceil(json.length / 8) * 8).fill(0x20);
   new DataView(start.buffer).setBigUint64(0, BigInt(start.length - 8), true);
   start.set(json, 8);
-  const bytesOf = ({ data }: SafeTensor) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  await writeFileAtomic(path, [start, ...stored.map(([, tensor]) => bytesOf(tensor))]);
+  await writeFileAtomic(path, content(start, stored));
+}
+
+async function* content(
+  start: Uint8Array,
+  tensors: readonly (readonly [string, SafeTensor | LazySafeTensor])[],
+): AsyncIterable<Uint8Array> {
+  yield start;
+  for (const [name, tensor] of tensors) {
+    if ('data' in tensor) {
+      yield bytesOf(tensor.data);
+      continue;
+    }
+    const width = ARRAYS[tensor.dtype].BYTES_PER_ELEMENT;
+    const size = byteLength(tensor.dtype, tensor.shape) / width;
+    for (let first = 0; first < size; first += WRITE_PIECE / width) {
+      const count = Math.min(WRITE_PIECE / width, size - first);
+      const data = await tensor.read(first, count);
+      checkData(name, tensor, data, count * width);
+      yield bytesOf(data);
+    }
+  }
+}
+
+const bytesOf = (data: SafeTensor['data']): Uint8Array => new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+
+function checkData(
+  name: string,
+  { dtype, shape }: SafeTensor | LazySafeTensor,
+  data: SafeTensor['data'],
+  bytes: number,
+) {
+  if (data.byteLength !== bytes || !(data instanceof ARRAYS[dtype]))
+    throw new RangeError(`Tensor "${name}" of ${dtype} [${shape}] does not fit its ${data.byteLength} bytes of data.`);
 }

@@ -1,12 +1,13 @@
 /** Training states as safetensors: model weights under their PyTorch names, solver state under `solver.`, the rest in the metadata. */
 
 import type { ParameterStore } from '@cim/model/nn/parameters';
+import { type LazyTensor, type StateDict, StateDictError } from '@cim/model/nn/state-dict';
 import type { Recipe } from '@cim/model/recipe/recipe';
 import type { Solver } from '@cim/model/solver/solver';
-import type { Generator, GeneratorState, Shape, Tensor } from '@cim/runtime';
+import type { Generator, GeneratorState } from '@cim/runtime';
 import type { DatasetClass } from '../datasets/dataset.ts';
 import { CheckpointError } from '../errors.ts';
-import { readSafetensors, type SafeTensor, writeSafetensors } from '../formats/safetensors.ts';
+import { type LazySafeTensor, openSafetensors, writeSafetensors } from '../formats/safetensors.ts';
 
 export type CheckpointKind = 'classifier' | 'cim';
 
@@ -22,14 +23,16 @@ export interface CheckpointInfo {
   readonly lr: number;
 }
 
+/** Its tensors are read when they are loaded. */
 export interface Checkpoint extends CheckpointInfo {
   readonly path: string;
-  readonly model: ReadonlyMap<string, { shape: Shape; data: Float32Array }>;
-  readonly solver: ReadonlyMap<string, { shape: Shape; data: Float32Array }>;
+  readonly model: StateDict;
+  readonly solver: StateDict;
 }
 
 const FORMAT = 'cim-checkpoint';
-const VERSION = '1';
+/** 1 held the solver's state as it lay in the device's memory. */
+const VERSION = '2';
 const SOLVER_PREFIX = 'solver.';
 
 /** Saves everything a run needs to go on as if it had never stopped. The old file stays until the new one is whole. */
@@ -40,17 +43,9 @@ export async function saveCheckpoint(
   solver: Solver,
   generator: Generator,
 ): Promise<void> {
-  const named: [string, Tensor][] = [
-    ...parameters.tensors,
-    ...[...solver.state].map(([name, tensor]) => [SOLVER_PREFIX + name, tensor] as [string, Tensor]),
-  ];
-  const tensors = await Promise.all(
-    named.map(
-      async ([name, tensor]): Promise<[string, SafeTensor]> => [
-        name,
-        { dtype: 'F32', shape: tensor.shape, data: (await tensor.read()) as Float32Array<ArrayBuffer> },
-      ],
-    ),
+  const solverState = [...solver.stateDict()].map(([name, tensor]) => [SOLVER_PREFIX + name, tensor] as const);
+  const tensors = [...parameters.stateDict(), ...solverState].map(
+    ([name, tensor]) => [name, { dtype: 'F32', ...tensor } as LazySafeTensor] as const,
   );
   const metadata = {
     format: FORMAT,
@@ -67,7 +62,7 @@ export async function saveCheckpoint(
 
 /** @throws CheckpointError when the file is damaged, of another kind or version. */
 export async function readCheckpoint(path: string, kind: CheckpointKind): Promise<Checkpoint> {
-  const { metadata, tensors } = await readSafetensors(path);
+  const { metadata, tensors } = await openSafetensors(path);
   if (metadata.format !== FORMAT || metadata.version !== VERSION) {
     throw new CheckpointError(
       `${path} is not a checkpoint of this program (format ${JSON.stringify(metadata.format)}, version ${JSON.stringify(metadata.version)}).`,
@@ -80,8 +75,8 @@ export async function readCheckpoint(path: string, kind: CheckpointKind): Promis
       'Give the other checkpoint of the run.',
     );
   }
-  const model = new Map<string, { shape: Shape; data: Float32Array }>();
-  const solver = new Map<string, { shape: Shape; data: Float32Array }>();
+  const model = new Map<string, LazyTensor>();
+  const solver = new Map<string, LazyTensor>();
   for (const [name, tensor] of tensors) {
     if (tensor.dtype !== 'F32')
       throw new CheckpointError(`Tensor "${name}" of ${path} is ${tensor.dtype}; F32 is needed.`);
@@ -108,12 +103,13 @@ export async function readCheckpoint(path: string, kind: CheckpointKind): Promis
 }
 
 /** Puts a checkpoint's weights into a model. @throws CheckpointError that names the file and lists what does not fit. */
-export function loadWeights({ path, model }: Checkpoint, parameters: ParameterStore): void {
+export async function loadWeights({ path, model }: Checkpoint, parameters: ParameterStore): Promise<void> {
   try {
-    parameters.load(model);
+    await parameters.load(model);
   } catch (cause) {
+    if (!(cause instanceof StateDictError)) throw cause;
     throw new CheckpointError(
-      `${path} does not fit the model. ${(cause as Error).message}`,
+      `${path} does not fit the model. ${cause.message}`,
       'Use the recipe the checkpoint was trained with.',
       { cause },
     );
@@ -131,11 +127,11 @@ export function checkClasses({ path, classes }: Checkpoint, expected: readonly D
 }
 
 /** Puts the weights of a finished training into a model for the same classes. @throws CheckpointError */
-export function loadTrained(
+export async function loadTrained(
   checkpoint: Checkpoint,
   { classes }: { readonly classes: readonly DatasetClass[] },
   parameters: ParameterStore,
-): void {
+): Promise<void> {
   checkClasses(checkpoint, classes, 'Give the data set of the run, or one with the same classes.');
-  loadWeights(checkpoint, parameters);
+  await loadWeights(checkpoint, parameters);
 }

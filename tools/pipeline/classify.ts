@@ -75,7 +75,7 @@ const createClassifier = ({ device, recipe, classes }: RunContext, generator: Ge
 /** The trained classifier of a run. */
 export async function loadClassifier(context: RunContext): Promise<Classifier> {
   const classifier = createClassifier(context, new Generator(0));
-  loadTrained(await readCheckpoint(context.folder.classifier, 'classifier'), context, classifier.parameters);
+  await loadTrained(await readCheckpoint(context.folder.classifier, 'classifier'), context, classifier.parameters);
   return classifier;
 }
 

@@ -26,8 +26,8 @@ export async function resumeTraining(
     throw new CheckpointError(`${path} was trained with another recipe (${checkpoint.recipe.name}).`, remedy);
   }
   checkClasses(checkpoint, classes, remedy);
-  loadWeights(checkpoint, parameters);
-  solver.restore(checkpoint.solver, checkpoint.lr);
+  await loadWeights(checkpoint, parameters);
+  await solver.restore(checkpoint.solver, checkpoint.lr);
   generator.state = checkpoint.generator;
   return checkpoint.step;
 }

@@ -27,7 +27,7 @@ export async function trainCimStage(context: RunContext, proposals: ProposalSour
   const generator = new Generator(recipe.seed);
   const cim = createCim(context, generator);
   const classifier = await readCheckpoint(folder.classifier, 'classifier');
-  cim.parameters.load(classifier.model, { strict: false });
+  await cim.parameters.load(classifier.model, { strict: false });
   const source = await sampleSource(context, proposals);
   return runTraining(context, {
     kind: 'cim',
@@ -76,6 +76,6 @@ async function sampleSource(context: RunContext, proposals: ProposalSource) {
 /** The trained network of a run. */
 export async function loadCim(context: RunContext): Promise<Cim> {
   const cim = createCim(context, new Generator(0));
-  loadTrained(await readCheckpoint(context.folder.cim, 'cim'), context, cim.parameters);
+  await loadTrained(await readCheckpoint(context.folder.cim, 'cim'), context, cim.parameters);
   return cim;
 }

@@ -27,6 +27,15 @@ export class Golden {
     this.tensors = tensors;
   }
 
+  /** The same file with other names behind the prefixes `in.`, `param.`, `grad.` and `out.`. */
+  renamed(rename: (name: string) => string): Golden {
+    const names = [...this.tensors].map(([name, tensor]) => {
+      const start = name.indexOf('.') + 1;
+      return [name.slice(0, start) + rename(name.slice(start)), tensor] as const;
+    });
+    return new Golden(this.#file, this.#metadata, new Map(names));
+  }
+
   has(name: string): boolean {
     return this.tensors.has(name);
   }
@@ -81,8 +90,8 @@ export class Golden {
   }
 
   /** Loads `param.*` into a model's parameters, all of them. */
-  load(parameters: ParameterStore): void {
-    parameters.load(
+  async load(parameters: ParameterStore): Promise<void> {
+    await parameters.load(
       new Map(
         [...this.group('param.')].map(([name, { shape, data }]) => [name, { shape, data: data as Float32Array }]),
       ),

@@ -86,7 +86,7 @@ const backboneCheck =
   async (device, golden) => {
     const store = new ParameterStore(device, new Generator(0));
     const backbone = createBackbone(store.scope(), configOf(golden));
-    golden.load(store);
+    await golden.load(store);
     const tape = new Tape(device);
     const stages = new Map<string, Promise<ArrayLike<number>>>();
     const y = tape.keep(

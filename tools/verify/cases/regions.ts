@@ -29,7 +29,7 @@ export const regions: CaseKind[] = [
         hidden: golden.option('hidden_dim'),
         fuseMasks: true,
       });
-      golden.load(store);
+      await golden.load(store);
       const tape = new Tape(device);
       const features = tape.keep(golden.tensor(device, 'in.features', { grad: true }));
       const [rois, masks] = [golden.tensor(device, 'in.rois'), golden.tensor(device, 'in.masks')];
@@ -54,7 +54,7 @@ export const regions: CaseKind[] = [
         golden.option('dim_out') - 1,
         golden.option('refine_times'),
       );
-      golden.load(store);
+      await golden.load(store);
       const tape = new Tape(device);
       const x = tape.keep(golden.tensor(device, 'in.x', { grad: true }));
       const [{ classifier, detector, refinement }] = model.forward({ tape, batchStatistics: false }, x, [x.shape[0]]);

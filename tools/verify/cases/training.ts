@@ -45,7 +45,7 @@ async function checkSolver(device: Device, golden: Golden): Promise<Comparison[]
   for (const [name, { shape }] of golden.group('param.')) {
     store.scope().frozen(!trainable.includes(name)).parameter(name, shape, constant(0));
   }
-  golden.load(store);
+  await golden.load(store);
   const solver = new Solver(device, store, sgdOf(golden));
   const comparisons: Comparison[] = [];
   const steps = golden.shape('out.lr')[0];
@@ -93,7 +93,7 @@ async function checkEndToEnd(device: Device, golden: Golden): Promise<Comparison
     },
     new Generator(0),
   );
-  golden.load(cim.parameters);
+  await golden.load(cim.parameters);
   const batch: Batch = {
     images: golden.tensor(device, 'in.data'),
     rois: golden.tensor(device, 'in.rois'),
