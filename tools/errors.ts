@@ -9,6 +9,8 @@ export class ImageError extends ReportedError {}
 export class ConfigError extends ReportedError {}
 /** A checkpoint or weight file that is damaged, or does not fit the model. */
 export class CheckpointError extends ReportedError {}
+/** A file that cannot be fetched, or is not the published one. */
+export class DownloadError extends ReportedError {}
 /** A result that cannot be written. */
 export class OutputError extends ReportedError {}
 

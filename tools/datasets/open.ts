@@ -10,7 +10,7 @@ import { datasetRoot, locateImages } from './locate.ts';
 export interface DatasetSpec {
   /** A data set's folder, or its COCO file (.json) or label list (.csv). */
   readonly path: string;
-  /** Which part of a folder: "train", "val", or the original's "trainaug". */
+  /** Which part of a folder: "train", "val", or the original's "trainaug" and "test" (test-dev). */
   readonly split: string;
   /** The classes of the part opened before: this one must have the same. */
   readonly classes?: readonly DatasetClass[];
@@ -19,6 +19,7 @@ export interface DatasetSpec {
 /**
  * Opens one split of a data set. In a folder its annotation file is the first of `<split>.json`, `instances_<split>.json`,
  * `instances_<split>2017.json`, `voc_2012_<split>.json` and `<split>.csv` in `annotations/`, then in the folder itself.
+ * "train" is also found as `voc_2012_trainaug.json`, "test" as `image_info_test-dev2017.json`.
  * See `locateImages` for where the images may be.
  *
  * @throws DataError when the files are missing, damaged, empty, or disagree with `classes`.
@@ -49,6 +50,12 @@ export async function openSplits(path: string): Promise<{ train: Dataset; val: D
   return { train, val: await openDataset({ path, split: 'val', classes: train.classes }) };
 }
 
+/** Names of the official files that do not follow from the split's. */
+const OFFICIAL: Readonly<Record<string, readonly string[]>> = {
+  train: ['voc_2012_trainaug.json'],
+  test: ['image_info_test-dev2017.json'],
+};
+
 function annotationFile(path: string, split: string): string {
   const full = resolve(path);
   const status = statSync(full, { throwIfNoEntry: false });
@@ -56,7 +63,7 @@ function annotationFile(path: string, split: string): string {
   if (status.isFile()) return full;
   const names = ['', 'instances_', 'voc_2012_'].map((prefix) => `${prefix}${split}.json`);
   names.splice(2, 0, `instances_${split}2017.json`);
-  names.push(`${split}.csv`);
+  names.push(...(OFFICIAL[split] ?? []), `${split}.csv`);
   const candidates = ['annotations', '.'].flatMap((folder) => names.map((name) => join(full, folder, name)));
   const found = candidates.find((file) => statSync(file, { throwIfNoEntry: false })?.isFile());
   if (found) return found;
