@@ -10,6 +10,7 @@ import { mining } from './cases/mining.ts';
 import { networks } from './cases/networks.ts';
 import { operations } from './cases/operations.ts';
 import { peaks } from './cases/peaks.ts';
+import { prm } from './cases/prm.ts';
 import { regions } from './cases/regions.ts';
 import { rle } from './cases/rle.ts';
 import { training } from './cases/training.ts';
@@ -27,6 +28,7 @@ const KINDS: readonly CaseKind[] = [
   training,
   masks,
   peaks,
+  prm,
   images,
   detections,
   rle,

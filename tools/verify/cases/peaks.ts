@@ -28,7 +28,7 @@ async function checkPeakStimulation(device: Device, golden: Golden): Promise<Com
 }
 
 /** Rows of batch, channel, row, column in lexicographic order. */
-function peakList(map: ArrayLike<number>, [, channels, height, width]: readonly number[]): number[] {
+export function peakList(map: ArrayLike<number>, [, channels, height, width]: readonly number[]): number[] {
   const rows: number[] = [];
   for (let i = 0; i < map.length; i++) {
     if (map[i] === 0) continue;
