@@ -8,7 +8,7 @@ import {
   segmentationRuns,
 } from './coco-json.ts';
 import { boxIou, type MeasuredMask, maskIou, measureMask } from './iou.ts';
-import { parseRle, type XywhBox } from './rle.ts';
+import { parseRle, rleArea, type XywhBox } from './rle.ts';
 
 /** Object sizes, in pixels of area, both ends inclusive. */
 export const areaRanges: readonly { readonly name: string; readonly low: number; readonly high: number }[] = [
@@ -36,7 +36,9 @@ export interface CategoryMatches {
 }
 
 /** What is compared: masks or boxes. */
-interface Geometry<S extends { readonly area: number }> {
+interface Geometry<S> {
+  /** Pixels of a detection. Shapes are made only where there is an object to compare them with. */
+  area(result: CocoResult): number;
   truth(annotation: CocoAnnotation, image: CocoImage): S;
   detection(result: CocoResult): S;
   iou(detection: S, truth: S, isCrowd: boolean): number;
@@ -50,16 +52,18 @@ const missing = (result: CocoResult, what: string): never => {
 };
 
 const maskGeometry: Geometry<MeasuredMask> = {
+  area: (result) => rleArea(result.segmentation ?? missing(result, 'segmentation')),
   truth: ({ segmentation }, { height, width }) => measureMask(segmentationRuns(segmentation, height, width)),
   detection: (result) => measureMask(parseRle(result.segmentation ?? missing(result, 'segmentation'))),
   iou: maskIou,
 };
 
-const measureBox = (box: XywhBox) => ({ box, area: box[2] * box[3] });
-const boxGeometry: Geometry<ReturnType<typeof measureBox>> = {
-  truth: ({ bbox }) => measureBox(bbox),
-  detection: (result) => measureBox(result.bbox ?? missing(result, 'bbox')),
-  iou: (detection, truth, isCrowd) => boxIou(detection.box, truth.box, isCrowd),
+const boxOf = (result: CocoResult): XywhBox => result.bbox ?? missing(result, 'bbox');
+const boxGeometry: Geometry<XywhBox> = {
+  area: (result) => boxOf(result)[2] * boxOf(result)[3],
+  truth: ({ bbox }) => bbox,
+  detection: boxOf,
+  iou: boxIou,
 };
 
 /** The objects and detections of one category in one image. */
@@ -113,7 +117,7 @@ function groupByCategory(gt: CocoJson, detections: readonly CocoResult[]): Cell[
   return [...cellsOf.values()].map((cells) => [...cells.values()].sort((a, b) => a.image.id - b.image.id));
 }
 
-function matchCategory<S extends { readonly area: number }>(
+function matchCategory<S>(
   cells: readonly Cell[],
   geometry: Geometry<S>,
   thresholds: readonly number[],
@@ -130,24 +134,42 @@ function matchCategory<S extends { readonly area: number }>(
   const outcomes = new Uint8Array(areaRanges.length * thresholds.length * total);
   const objects = areaRanges.map(() => 0);
   let first = 0;
-  for (const { image, truths, detections } of cells) {
-    detections.forEach(({ score }, rank) => {
-      scores[first + rank] = score;
-      ranks[first + rank] = rank;
-    });
-    const found = detections.map(geometry.detection);
-    const ious = overlaps(found, truths, image, geometry);
-    areaRanges.forEach(({ low, high }, a) => {
+  for (const cell of cells) {
+    const { truths, detections } = cell;
+    const areas = detections.map(geometry.area);
+    for (let d = 0; d < detections.length; d++) {
+      scores[first + d] = detections[d].score;
+      ranks[first + d] = d;
+    }
+    const overlaps = truths.length > 0 && detections.length > 0 ? measureOverlaps(cell, geometry) : null;
+    for (let a = 0; a < areaRanges.length; a++) {
+      const { low, high } = areaRanges[a];
       const isIgnored = truths.map(({ area, iscrowd }) => iscrowd === 1 || area < low || area > high);
-      objects[a] += isIgnored.filter((ignored) => !ignored).length;
-      const outOfRange = found.map(({ area }) => area < low || area > high);
-      thresholds.forEach((threshold, t) => {
+      const order = [...truths.keys()].sort((g, h) => Number(isIgnored[g]) - Number(isIgnored[h]));
+      for (const ignored of isIgnored) if (!ignored) objects[a]++;
+      for (let t = 0; t < thresholds.length; t++) {
         const start = (a * thresholds.length + t) * total + first;
-        matchCell(truths, isIgnored, ious, threshold, outOfRange, outcomes.subarray(start, start + detections.length));
-      });
-    });
+        fillUnmatched(areas, low, high, outcomes, start);
+        // Equal masks count as found at an IoU of 1 less a rounding error.
+        const threshold = Math.min(thresholds[t], 1 - 1e-10);
+        if (overlaps && overlaps.best >= threshold)
+          matchCell(cell, { isIgnored, order }, overlaps, threshold, outcomes, start);
+      }
+    }
     first += detections.length;
   }
+  return inOrder({ scores, ranks, outcomes, objects });
+}
+
+function fillUnmatched(areas: readonly number[], low: number, high: number, outcomes: Uint8Array, start: number): void {
+  for (let d = 0; d < areas.length; d++) {
+    outcomes[start + d] = areas[d] < low || areas[d] > high ? IGNORED : FALSE_POSITIVE;
+  }
+}
+
+/** Best score first; equal scores stay as they are. */
+function inOrder({ scores, ranks, outcomes, objects }: CategoryMatches): CategoryMatches {
+  const total = scores.length;
   const order = Uint32Array.from(scores.keys()).sort((a, b) => scores[b] - scores[a] || a - b);
   const sorted = new Uint8Array(outcomes.length);
   for (let row = 0; row < outcomes.length; row += total) {
@@ -161,41 +183,52 @@ function matchCategory<S extends { readonly area: number }>(
   };
 }
 
-/** IoU [detections, truths]. */
-function overlaps<S extends { readonly area: number }>(
-  found: readonly S[],
-  truths: readonly CocoAnnotation[],
-  image: CocoImage,
-  geometry: Geometry<S>,
-): Float64Array {
-  const ious = new Float64Array(found.length * truths.length);
-  if (ious.length === 0) return ious;
+/** The overlaps of one cell. */
+interface Overlaps {
+  /** [detections, truths] IoU. */
+  readonly ious: Float64Array;
+  /** [detections]: with any object. */
+  readonly bestOf: Float64Array;
+  /** Of all. */
+  readonly best: number;
+}
+
+function measureOverlaps<S>({ truths, detections, image }: Cell, geometry: Geometry<S>): Overlaps {
+  const ious = new Float64Array(detections.length * truths.length);
+  const bestOf = new Float64Array(detections.length);
   const shapes = truths.map((annotation) => geometry.truth(annotation, image));
-  for (let d = 0; d < found.length; d++) {
+  let best = 0;
+  for (let d = 0; d < detections.length; d++) {
+    const found = geometry.detection(detections[d]);
     for (let g = 0; g < shapes.length; g++) {
-      ious[d * shapes.length + g] = geometry.iou(found[d], shapes[g], truths[g].iscrowd === 1);
+      const iou = geometry.iou(found, shapes[g], truths[g].iscrowd === 1);
+      ious[d * shapes.length + g] = iou;
+      if (iou > bestOf[d]) bestOf[d] = iou;
     }
+    if (bestOf[d] > best) best = bestOf[d];
   }
-  return ious;
+  return { ious, bestOf, best };
 }
 
 /**
  * Gives each detection, best first, the free object it overlaps most; objects that count come before ignored ones,
  * and a crowd is never used up. Of equal overlaps the last object wins, as in pycocotools.
+ *
+ * @param outcomes from `start` on; those of detections that find nothing stay as they are.
  */
 function matchCell(
-  truths: readonly CocoAnnotation[],
-  isIgnored: readonly boolean[],
-  ious: Float64Array,
+  { truths }: Cell,
+  { isIgnored, order }: { readonly isIgnored: readonly boolean[]; readonly order: readonly number[] },
+  { ious, bestOf }: Overlaps,
   threshold: number,
-  outOfRange: readonly boolean[],
   outcomes: Uint8Array,
+  start: number,
 ): void {
   const taken = new Uint8Array(truths.length);
-  const order = [...truths.keys()].sort((a, b) => Number(isIgnored[a]) - Number(isIgnored[b]));
-  for (let d = 0; d < outcomes.length; d++) {
+  for (let d = 0; d < bestOf.length; d++) {
+    if (bestOf[d] < threshold) continue;
     let best = -1;
-    let bestIou = Math.min(threshold, 1 - 1e-10);
+    let bestIou = threshold;
     for (const g of order) {
       if (best >= 0 && isIgnored[g] && !isIgnored[best]) break;
       if (taken[g] && truths[g].iscrowd !== 1) continue;
@@ -204,14 +237,10 @@ function matchCell(
       bestIou = iou;
       best = g;
     }
-    if (best >= 0) taken[best] = 1;
-    if (best >= 0 && isIgnored[best]) {
-      outcomes[d] = IGNORED;
-    } else if (best >= 0 && truths[best].id !== 0) {
-      outcomes[d] = TRUE_POSITIVE;
-    } else {
-      // pycocotools notes the object's id and takes an id of 0 for "none": such an object is used up but not found.
-      outcomes[d] = outOfRange[d] ? IGNORED : FALSE_POSITIVE;
-    }
+    if (best < 0) continue;
+    taken[best] = 1;
+    if (isIgnored[best]) outcomes[start + d] = IGNORED;
+    // pycocotools notes the object's id and takes an id of 0 for "none": such an object is used up but not found.
+    else if (truths[best].id !== 0) outcomes[start + d] = TRUE_POSITIVE;
   }
 }

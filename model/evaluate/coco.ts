@@ -134,6 +134,9 @@ function meanDefined(values: readonly number[]): number {
 /**
  * Samples the precision over recall of one category, area and threshold (COCOeval.accumulate) and returns the recall
  * reached. Detections beyond `limit` in their image and category are left out.
+ *
+ * Only detections that find an object are points of the curve: at the others recall stays and precision does not rise. A
+ * recall of 0, however, is reached by the very first detection.
  */
 function fillCurve(
   { scores, ranks, outcomes, objects }: CategoryMatches,
@@ -143,35 +146,39 @@ function fillCurve(
   precisionCurve: Float64Array,
   scoreCurve: Float64Array,
 ): number {
-  const recall = new Float64Array(scores.length);
-  const precision = new Float64Array(scores.length);
-  const score = new Float64Array(scores.length);
   const start = outcomeRow * scores.length;
-  let points = 0;
-  let truePositives = 0;
+  const found: number[] = [];
+  const precision: number[] = [];
+  let first = -1;
   let falsePositives = 0;
   for (let d = 0; d < scores.length; d++) {
     if (ranks[d] >= limit) continue;
+    if (first < 0) first = d;
     const outcome = outcomes[start + d];
-    if (outcome === TRUE_POSITIVE) truePositives++;
-    else if (outcome !== IGNORED) falsePositives++;
-    recall[points] = truePositives / objects[area];
-    precision[points] = truePositives / (falsePositives + truePositives + Number.EPSILON);
-    score[points] = scores[d];
-    points++;
+    if (outcome === IGNORED) continue;
+    if (outcome !== TRUE_POSITIVE) {
+      falsePositives++;
+      continue;
+    }
+    found.push(d);
+    precision.push(found.length / (falsePositives + found.length + Number.EPSILON));
   }
-  for (let p = points - 1; p > 0; p--) {
+  for (let p = found.length - 1; p > 0; p--) {
     if (precision[p - 1] < precision[p]) precision[p - 1] = precision[p];
   }
   precisionCurve.fill(0);
   scoreCurve.fill(0);
-  for (let level = 0, p = 0; level < recallLevels; level++) {
-    while (p < points && recall[p] < level * 0.01) p++;
-    if (p === points) break;
-    precisionCurve[level] = precision[p];
-    scoreCurve[level] = score[p];
+  if (first >= 0) {
+    precisionCurve[0] = precision[0] ?? 0;
+    scoreCurve[0] = scores[first];
   }
-  return truePositives / objects[area];
+  for (let level = 1, p = 0; level < recallLevels; level++) {
+    while (p < found.length && (p + 1) / objects[area] < level * 0.01) p++;
+    if (p === found.length) break;
+    precisionCurve[level] = precision[p];
+    scoreCurve[level] = scores[found[p]];
+  }
+  return found.length / objects[area];
 }
 
 /** The 12 lines that pycocotools prints. */

@@ -110,20 +110,43 @@ export const uncompressRuns = ({ height, width, counts }: Runs): UncompressedRle
 let scratch = new Uint32Array(1024);
 
 /** Reads either form of an encoded mask. Throws a MaskError if the counts do not fill the mask exactly. */
-export function parseRle({ size: [height, width], counts }: Rle | UncompressedRle): Runs {
-  const runs = typeof counts === 'string' ? parseCounts(counts) : Uint32Array.from(counts);
-  let total = 0;
-  for (let run = 0; run < runs.length; run++) total += runs[run];
-  if (total !== height * width) {
-    throw new MaskError(
-      `The run lengths of a mask of ${height} × ${width} pixels sum to ${total}, not ${height * width}.`,
-      'The mask was cut off or its size is that of another image: write the file again.',
-    );
+export function parseRle({ size, counts }: Rle | UncompressedRle): Runs {
+  const [height, width] = size;
+  if (typeof counts !== 'string') {
+    const runs = Uint32Array.from(counts);
+    checkTotal(sumFrom(runs, runs.length, 0) + sumFrom(runs, runs.length, 1), size);
+    return { height, width, counts: runs };
   }
-  return { height, width, counts: runs };
+  const runs = parseCounts(counts);
+  checkTotal(sumFrom(scratch, runs, 0) + sumFrom(scratch, runs, 1), size);
+  return { height, width, counts: scratch.slice(0, runs) };
 }
 
-function parseCounts(text: string): Uint32Array {
+/** Number of object pixels of an encoded mask. Throws a MaskError if the counts do not fill the mask exactly. */
+export function rleArea({ size, counts }: Rle | UncompressedRle): number {
+  const runs = typeof counts === 'string' ? parseCounts(counts) : counts.length;
+  const values = typeof counts === 'string' ? scratch : counts;
+  const area = sumFrom(values, runs, 1);
+  checkTotal(area + sumFrom(values, runs, 0), size);
+  return area;
+}
+
+function sumFrom(counts: ArrayLike<number>, length: number, first: 0 | 1): number {
+  let sum = 0;
+  for (let run = first; run < length; run += 2) sum += counts[run];
+  return sum;
+}
+
+function checkTotal(total: number, [height, width]: readonly [number, number]): void {
+  if (total === height * width) return;
+  throw new MaskError(
+    `The run lengths of a mask of ${height} × ${width} pixels sum to ${total}, not ${height * width}.`,
+    'The mask was cut off or its size is that of another image: write the file again.',
+  );
+}
+
+/** Parses a compressed string into `scratch` and returns the number of runs. */
+function parseCounts(text: string): number {
   if (scratch.length < text.length) scratch = new Uint32Array(2 * text.length);
   let runs = 0;
   for (let position = 0; position < text.length; runs++) {
@@ -142,7 +165,7 @@ function parseCounts(text: string): Uint32Array {
     }
     scratch[runs] = runs > 2 ? value + scratch[runs - 2] : value;
   }
-  return scratch.slice(0, runs);
+  return runs;
 }
 
 /** Number of object pixels. */

@@ -1,7 +1,8 @@
 /** Encoded masks as they stand in files. */
-import { parseRle, type Rle, type UncompressedRle } from '@cim/model/evaluate/rle';
+import { type Rle, rleArea, type UncompressedRle } from '@cim/model/evaluate/rle';
 import { ReportedError } from '@cim/runtime/errors';
 import { z } from 'zod';
+import { isRecord } from '../formats/json.ts';
 
 const length = z.int().positive();
 const size = z.tuple([length, length]);
@@ -11,6 +12,17 @@ export const rleSchema: z.ZodType<Rle | UncompressedRle> = z.object({
   size,
   counts: z.union([z.string(), z.array(z.int().nonnegative())]),
 }) as z.ZodType<Rle | UncompressedRle>; // the same, with the choice inside
+
+/** Whether `rleSchema` takes the value; many times as fast. */
+export function isRle(value: unknown): value is Rle | UncompressedRle {
+  if (!isRecord(value)) return false;
+  const { size, counts } = value;
+  if (!Array.isArray(size) || size.length !== 2 || !size.every((side) => Number.isSafeInteger(side) && side > 0)) {
+    return false;
+  }
+  if (typeof counts === 'string') return true;
+  return Array.isArray(counts) && counts.every((count) => Number.isSafeInteger(count) && count >= 0);
+}
 
 /** What is wrong with the mask of an image, as the middle of a sentence; undefined when it is whole and of its size. */
 export function maskProblem(
@@ -22,7 +34,7 @@ export function maskProblem(
     return `its mask is ${height} × ${width} pixels, image ${image.id} is ${image.height} × ${image.width}`;
   }
   try {
-    parseRle(mask);
+    rleArea(mask);
   } catch (error) {
     if (error instanceof ReportedError) return error.message.replace(/\.$/, '');
     throw error;

@@ -2,8 +2,8 @@
 import type { CocoResult } from '@cim/model/evaluate/coco-json';
 import { z } from 'zod';
 import { DataError } from '../errors.ts';
-import { describeIssue, parseJson, readText } from '../formats/json.ts';
-import { maskProblem, rleSchema } from './masks.ts';
+import { describeIssue, isRecord, parseJson, readText } from '../formats/json.ts';
+import { isRle, maskProblem, rleSchema } from './masks.ts';
 
 const FORMAT_REMEDY =
   'A result file is a list of {image_id, category_id, score} with a "segmentation" {size: [height, width], counts}, ' +
@@ -21,6 +21,23 @@ const resultList = z.array(
     })
     .refine(({ segmentation, bbox }) => segmentation || bbox, 'it has neither a segmentation nor a bbox'),
 );
+
+/** Whether `resultList` takes the value; many times as fast, so that the schema is left to explain what is wrong. */
+function isResultList(value: unknown): value is CocoResult[] {
+  return Array.isArray(value) && value.every(isResult);
+}
+
+function isResult(value: unknown): value is CocoResult {
+  if (!isRecord(value)) return false;
+  const { image_id: image, category_id: category, score, segmentation, bbox } = value;
+  return (
+    Number.isSafeInteger(image) &&
+    Number.isSafeInteger(category) &&
+    Number.isFinite(score) &&
+    (segmentation === undefined ? bbox !== undefined : isRle(segmentation)) &&
+    (bbox === undefined || (Array.isArray(bbox) && bbox.length === 4 && bbox.every(Number.isFinite)))
+  );
+}
 
 /** The images that results may name. Sizes in pixels, where they are known. */
 type KnownImages = readonly { readonly id: number; readonly width?: number; readonly height?: number }[];
@@ -40,8 +57,11 @@ export function parseResults(text: string, file: string, images: KnownImages): C
     throw new DataError(`${file} is not a valid COCO result file: ${problem}.`, remedy, { cause });
   };
   const value = parseJson(text, file, FORMAT_REMEDY);
-  const { error, data: results = [] } = resultList.safeParse(value);
-  if (error) fail(describeIssue(error, value, 'entry'), FORMAT_REMEDY, error);
+  if (!isResultList(value)) {
+    const { error } = resultList.safeParse(value);
+    if (error) return fail(describeIssue(error, value, 'entry'), FORMAT_REMEDY, error);
+  }
+  const results = value as CocoResult[];
   const known = new Map(images.map((image) => [image.id, image]));
   for (const [i, { image_id: id, segmentation }] of results.entries()) {
     const image =

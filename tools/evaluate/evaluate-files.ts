@@ -1,7 +1,8 @@
 import { type CocoEvaluation, evaluateCoco } from '@cim/model/evaluate/coco';
 import { type VocReport, vocReport } from '@cim/model/evaluate/voc-report';
 import { readGroundTruth } from '../datasets/read-ground-truth.ts';
-import { readResults } from '../datasets/results.ts';
+import { parseResults } from '../datasets/results.ts';
+import { readText } from '../formats/json.ts';
 
 export interface EvaluateFilesOptions {
   /** COCO annotations with masks. */
@@ -20,7 +21,8 @@ export async function evaluateFiles({
   type,
   voc,
 }: EvaluateFilesOptions): Promise<{ coco: CocoEvaluation; voc?: VocReport }> {
-  const gt = await readGroundTruth(annotations);
-  const results = await readResults(dt, gt.images);
+  // Results are read and unpacked while annotations are parsed.
+  const [gt, text] = await Promise.all([readGroundTruth(annotations), readText(dt)]);
+  const results = parseResults(text, dt, gt.images);
   return { coco: evaluateCoco(gt, results, { type }), voc: voc ? vocReport(gt, results) : undefined };
 }
