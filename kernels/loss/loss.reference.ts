@@ -158,6 +158,37 @@ export function pclLoss(
   return { loss, dcls };
 }
 
+/** OICR, or PCL when `pooled`: cls [N, columns], clusters number the foreground rows. */
+export function proposalClusterLoss(
+  cls: ArrayLike<number>,
+  {
+    pseudoLabels,
+    clusters,
+    lossWeights,
+  }: { pseudoLabels: ArrayLike<number>; clusters: ArrayLike<number>; lossWeights: ArrayLike<number> },
+  lambda: number,
+  pooled: boolean,
+): { loss: number; dcls: Float64Array } {
+  const n = pseudoLabels.length;
+  const columns = cls.length / n;
+  const dcls = new Float64Array(cls.length);
+  const groups = new Map<string, number[]>();
+  for (let row = 0; row < n; row++) {
+    if (pseudoLabels[row] < 0) continue;
+    const key = pooled && pseudoLabels[row] > 0 ? `cluster ${clusters[row]}` : `row ${row}`;
+    groups.set(key, [...(groups.get(key) ?? []), row]);
+  }
+  let loss = 0;
+  for (const rows of groups.values()) {
+    const places = rows.map((row) => row * columns + pseudoLabels[row]);
+    const weight = (lambda / n) * rows.reduce((sum, row) => sum + lossWeights[row], 0);
+    const sum = places.reduce((total, i) => total + (pooled ? Math.max(cls[i], 1e-9) : cls[i] + 1e-6), 0);
+    loss -= weight * Math.log(sum / rows.length);
+    for (const i of places) dcls[i] = pooled && cls[i] < Math.fround(1e-9) ? 0 : -weight / sum;
+  }
+  return { loss, dcls };
+}
+
 export function multiLabelSoftMarginLoss(
   logits: ArrayLike<number>,
   targets: ArrayLike<number>,

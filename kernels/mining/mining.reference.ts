@@ -2,7 +2,7 @@
  * Plain references of the mining kernels, step by step. Sums and products are rounded to f32 where a decision hangs
  * on them.
  */
-import type { MiningShape } from './mining.ts';
+import type { MiningShape } from './scores.ts';
 
 export interface Scores extends MiningShape {
   readonly cls: ArrayLike<number>;
@@ -13,13 +13,18 @@ export interface Scores extends MiningShape {
 
 const clsScore = ({ cls, clsColumns, classes }: Scores, proposal: number, class_: number): number =>
   cls[proposal * clsColumns + class_ + clsColumns - classes];
-const detScore = ({ det, detColumns, classes }: Scores, proposal: number, class_: number): number =>
-  detColumns === 1 ? det[proposal] : det[proposal * detColumns + class_ + detColumns - classes];
-const jointScore = (scores: Scores, proposal: number, class_: number): number =>
-  Math.fround(clsScore(scores, proposal, class_) * detScore(scores, proposal, class_));
+const detScore = (scores: Scores, proposal: number, class_: number): number => {
+  const { det, detColumns, classes } = scores;
+  if (detColumns === 0) return clsScore(scores, proposal, class_);
+  return detColumns === 1 ? det[proposal] : det[proposal * detColumns + class_ + detColumns - classes];
+};
+export const jointScore = (scores: Scores, proposal: number, class_: number): number =>
+  scores.detColumns === 0
+    ? clsScore(scores, proposal, class_)
+    : Math.fround(clsScore(scores, proposal, class_) * detScore(scores, proposal, class_));
 
 const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
-const positiveClasses = ({ classes, labels }: Scores): number[] =>
+export const positiveClasses = ({ classes, labels }: Scores): number[] =>
   range(classes).filter((class_) => labels[class_] !== 0);
 
 export const usableProposals = (containment: ArrayLike<number>, n: number, threshold: number): boolean[] =>
@@ -124,33 +129,4 @@ export function sampleTruths(
     }
   }
   return unique(survivors);
-}
-
-export interface PseudoLabels {
-  readonly pseudoLabels: Int32Array;
-  readonly pseudoIou: Float32Array;
-  readonly lossWeights: Float32Array;
-}
-
-export function assignPseudoLabels(
-  { seedLabels, seedWeights }: PseudoTruths,
-  survivors: readonly number[],
-  iou: ArrayLike<number>,
-  clsThreshold: number,
-  iouThreshold: number,
-): PseudoLabels {
-  const n = seedLabels.length;
-  const pseudoLabels = new Int32Array(n).fill(-1);
-  const pseudoIou = new Float32Array(n);
-  const lossWeights = new Float32Array(n);
-  for (let i = 0; i < n; i++) {
-    const overlaps = survivors.map((truth) => iou[i * n + truth]);
-    const overlap = Math.max(0, ...overlaps);
-    if (overlap === 0) continue;
-    const nearest = survivors[overlaps.indexOf(overlap)];
-    pseudoLabels[i] = overlap < clsThreshold ? 0 : seedLabels[nearest];
-    lossWeights[i] = seedWeights[nearest];
-    pseudoIou[i] = overlap > iouThreshold ? 1 : 0;
-  }
-  return { pseudoLabels, pseudoIou, lossWeights };
 }

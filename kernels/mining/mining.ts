@@ -8,46 +8,18 @@
  *                       proposal of the highest detection score among the usable ones that contain it is claimed
  *    `claimSeeds`       MIST instead claims the seeds themselves
  * 3. `selectPseudoTruths`  settles claims of several classes, lists the pseudo ground truths, samples among them
- * 4. `assignPseudoLabels`  labels every proposal by the nearest surviving pseudo ground truth
+ * 4. `assignPseudoLabels`  labels every proposal by the nearest surviving pseudo ground truth (assign.ts)
  *
  * The lowest index wins every tie. Scores: cls and det [N, columns], with the background column first if there are
  * C+1; det may be class-agnostic, [N, 1]. CPU reference: mining.reference.ts.
  */
 import { defineKernel, f32, type Kernel, linearGrid, linearIndex, read, u32, wgsl, write } from '../kernel.ts';
 import { philox } from '../random/philox.ts';
+import { type MiningShape, scores, scoreUniforms } from './scores.ts';
+
+export type { MiningShape };
 
 const WORKGROUP = 256;
-
-export interface MiningShape {
-  /** Proposals. */
-  readonly n: number;
-  readonly classes: number;
-  /** C+1 or C. */
-  readonly clsColumns: number;
-  /** C+1, C or 1. */
-  readonly detColumns: number;
-}
-
-const scoreUniforms = ({ n, classes, clsColumns, detColumns }: MiningShape) => ({
-  n: u32(n),
-  classes: u32(classes),
-  clsColumns: u32(clsColumns),
-  detColumns: u32(detColumns),
-});
-
-/**
- * WGSL `clsScore`, `detScore` and their product `jointScore` of a proposal for a class, 0 the first after the
- * background.
- */
-const scores = `
-fn clsScore(proposal: u32, class_: u32) -> f32 {
-  return cls[proposal * u.clsColumns + class_ + u.clsColumns - u.classes];
-}
-fn detScore(proposal: u32, class_: u32) -> f32 {
-  if (u.detColumns == 1u) { return det[proposal]; }
-  return det[proposal * u.detColumns + class_ + u.detColumns - u.classes];
-}
-fn jointScore(proposal: u32, class_: u32) -> f32 { return clsScore(proposal, class_) * detScore(proposal, class_); }`;
 
 /** usable [N] = 1 where a proposal contains (> threshold) fewer than 0.9·N proposals, itself included. */
 export function usableProposals({ n, threshold }: { n: number; threshold: number }): Kernel<'containment' | 'usable'> {
@@ -338,70 +310,6 @@ fn main(@builtin(local_invocation_index) local: u32) {
     atomicStore(&truths[survived + drawn], 1u);
   }
 #endif
-}`,
-  });
-}
-
-export interface AssignShape {
-  /** Proposals. */
-  readonly n: number;
-  /** A proposal is background below this IoU with the nearest pseudo ground truth. */
-  readonly clsThreshold: number;
-  /** Its IoU label is 1 above this. */
-  readonly iouThreshold: number;
-}
-
-/**
- * Labels every proposal by the surviving pseudo ground truth of the highest IoU: pseudoLabels [N] is −1 (ignored, IoU
- * 0), 0 (background) or class + 1; lossWeights [N] is the score of that pseudo ground truth, for background too, and
- * 0 where ignored; pseudoIou [N] is 0 or 1.
- */
-export function assignPseudoLabels({
-  n,
-  clsThreshold,
-  iouThreshold,
-}: AssignShape): Kernel<
-  'iou' | 'truths' | 'seedLabels' | 'seedWeights' | 'pseudoLabels' | 'pseudoIou' | 'lossWeights'
-> {
-  return defineKernel({
-    name: 'mining.assignPseudoLabels',
-    bindings: {
-      iou: read(),
-      truths: read('u32'),
-      seedLabels: read('i32'),
-      seedWeights: read(),
-      pseudoLabels: write('i32'),
-      pseudoIou: write(),
-      lossWeights: write(),
-    },
-    uniforms: { n: u32(n), clsThreshold: f32(clsThreshold), iouThreshold: f32(iouThreshold) },
-    grid: linearGrid(n, 64),
-    bytes: 24 * n,
-    source: () => wgsl`${linearIndex(64)}
-  if (i >= u.n) { return; }
-  let list = 1u;
-  let survived = list + u.n;
-  var nearest = 0u;
-  var overlap = 0.0;
-  for (var k = 0u; k < truths[0]; k++) {
-    if (truths[survived + k] == 0u) { continue; }
-    let truth = truths[list + k];
-    // The map is symmetric; along its rows neighbouring invocations read neighbouring words.
-    let candidate = iou[truth * u.n + i];
-    if (candidate > overlap) {
-      overlap = candidate;
-      nearest = truth;
-    }
-  }
-  var label = -1;
-  var weight = 0.0;
-  if (overlap > 0.0) {
-    label = select(seedLabels[nearest], 0, overlap < u.clsThreshold);
-    weight = seedWeights[nearest];
-  }
-  pseudoLabels[i] = label;
-  lossWeights[i] = weight;
-  pseudoIou[i] = select(0.0, 1.0, overlap > u.iouThreshold);
 }`,
   });
 }

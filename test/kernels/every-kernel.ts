@@ -170,6 +170,8 @@ const KERNELS: Record<KernelFunction, readonly (Kernel<never> | Plan)[]> = {
   multiLabelSoftMarginLossBackward: [kernels.multiLabelSoftMarginLossBackward({ n, weight: 1, accumulate: true })],
   pclLoss: [kernels.pclLoss(bag)],
   pclLossBackward: [kernels.pclLossBackward({ ...bag, weight: 1, accumulate: true })],
+  proposalClusterLoss: both.map((pooled) => kernels.proposalClusterLoss({ ...bag, lambda: 3, pooled })),
+  proposalClusterLossBackward: [kernels.proposalClusterLossBackward({ ...bag, weight: 1, accumulate: true })],
   // roi
   roiWeights: [kernels.roiWeights(roi)],
   roiAlign: both.map((mask) => kernels.roiAlign({ ...roi, mask })),
@@ -196,6 +198,11 @@ const KERNELS: Record<KernelFunction, readonly (Kernel<never> | Plan)[]> = {
   slicIteration: both.map((initial) => kernels.slicIteration({ ...slic, compactness: 10, initial })),
   // mining
   usableProposals: [kernels.usableProposals({ n, threshold: 0.5 })],
+  bigProposalsToBackground: [kernels.bigProposalsToBackground({ n })],
+  clusterLabels: [kernels.clusterLabels({ n, columns: 21 })],
+  selectTopProposals: [kernels.selectTopProposals(mining)],
+  selectClusterCentres: [kernels.selectClusterCentres({ ...mining, graphThreshold: 0.4, centresPerClass: 5 })],
+  assignClusters: [kernels.assignClusters({ n, foregroundThreshold: 0.5, ignoreThreshold: 0.1 })],
   claimContainers: [kernels.claimContainers({ ...mining, ...claim, containmentThreshold: 0.85 })],
   claimSeeds: [kernels.claimSeeds({ ...mining, ...claim })],
   selectPseudoTruths: (['none', 'philox', 'draws', 'uniforms'] as const).map((sampling) =>

@@ -183,6 +183,16 @@ test('references agree with finite differences', () => {
     'pcl',
   );
 
+  for (const pooled of [false, true]) {
+    const { cls: probabilities, labels: rows } = proposalClusterCase(23, 5, 2);
+    expectClose(
+      reference.proposalClusterLoss(probabilities, rows, 3, pooled).dcls,
+      finiteDifferences((x) => reference.proposalClusterLoss(x, rows, 3, pooled).loss, probabilities),
+      {},
+      pooled ? 'PCL' : 'OICR',
+    );
+  }
+
   const [logits, targets] = [randomArray([10], 1, -5, 5), [1, 0, 0, 1, 1, 0, 0, 0, 1, 1]];
   const margin = reference.multiLabelSoftMarginLoss(logits, targets);
   expectClose(
@@ -303,6 +313,48 @@ test('cluster loss without any cluster', async () => {
   });
   assert.ok(dcls.every((v) => v === 0));
 });
+
+/** Probabilities and row labels; members of a cluster share a class and, as in training, a weight or not. */
+function proposalClusterCase(n: number, classes: number, seed: number) {
+  const generator = new Generator(seed);
+  const rows = Array.from({ length: n }, () => generator.integer(8) - 2);
+  const labels = {
+    pseudoLabels: Int32Array.from(rows, (cluster) => (cluster > 0 ? 1 + (cluster % classes) : cluster < -1 ? -1 : 0)),
+    clusters: Int32Array.from(rows, (cluster) => (cluster > 0 ? cluster : -1)),
+    lossWeights: randomArray([n], seed + 1, 0, 0.5).map((w, i) => (rows[i] < -1 ? 0 : w)),
+  };
+  return { cls: randomArray([n, classes + 1], seed + 2, 0.01, 0.99), labels };
+}
+
+for (const [n, classes] of [
+  [1, 1],
+  [23, 3],
+  [257, 80],
+  [2000, 5],
+]) {
+  test(`losses of OICR and PCL, ${n} proposals and ${classes} classes`, async () => {
+    const columns = classes + 1;
+    const { cls, labels } = proposalClusterCase(n, classes, n);
+    cls.fill(0, 0, columns); // a probability too small for a logarithm
+    for (const pooled of [false, true]) {
+      const expected = reference.proposalClusterLoss(cls, labels, 3, pooled);
+      const kernel = kernels.proposalClusterLoss({ n, columns, lambda: 3, pooled });
+      const size = kernels.proposalClusterStateSize(n);
+      const { state } = await runKernel(device, kernel, { cls, ...labels, state: size });
+      expectClose(state.subarray(0, 1), [expected.loss]);
+      for (const accumulate of [false, true]) {
+        const backward = kernels.proposalClusterLossBackward({ n, columns, weight: 0.5, accumulate });
+        const { pseudoLabels } = labels;
+        const { dcls } = await runKernel(device, backward, { pseudoLabels, state, dcls: cls });
+        expectClose(
+          dcls,
+          expected.dcls.map((g, i) => 0.5 * g + (accumulate ? cls[i] : 0)),
+          GRADIENT,
+        );
+      }
+    }
+  });
+}
 
 for (const n of [1, 60, 257, 1000]) {
   test(`multi-label soft margin loss of ${n} logits`, async () => {
