@@ -15,23 +15,28 @@ export interface ProposalQuality {
   readonly recall70: number;
 }
 
-/**
- * Compares objects with proposals by mask. Images without an entry in `proposals` have none.
- *
- * @param proposals masks of an image's proposals, by image id.
- */
-export function bestProposalUpperBound(gt: CocoJson, proposals: ReadonlyMap<number, readonly Rle[]>): ProposalQuality {
-  const annotationsOf = new Map<number, CocoAnnotation[]>(gt.images.map(({ id }) => [id, []]));
-  for (const annotation of gt.annotations) annotationsOf.get(annotation.image_id)?.push(annotation);
-  const detections: CocoResult[] = [];
-  const bestIous: number[] = [];
-  for (const { id, height, width } of gt.images) {
-    const masks = proposals.get(id) ?? [];
+/** Compares objects with proposals by mask, image by image; an image that is never added has no proposals. */
+export class ProposalCoverage {
+  readonly #gt: CocoJson;
+  readonly #annotationsOf: ReadonlyMap<number, CocoAnnotation[]>;
+  readonly #detections: CocoResult[] = [];
+  readonly #bestIous: number[] = [];
+
+  constructor(gt: CocoJson) {
+    this.#gt = gt;
+    const annotationsOf = new Map<number, CocoAnnotation[]>(gt.images.map(({ id }) => [id, []]));
+    for (const annotation of gt.annotations) annotationsOf.get(annotation.image_id)?.push(annotation);
+    this.#annotationsOf = annotationsOf;
+  }
+
+  /** @param masks of all proposals of the image. */
+  add({ id, height, width }: { id: number; height: number; width: number }, masks: readonly Rle[]): void {
+    const objects = (this.#annotationsOf.get(id) ?? []).filter(({ iscrowd }) => !iscrowd);
+    if (objects.length === 0) return;
     const shapes = masks.map((rle) => measureMask(parseRle(rle)));
     // Two objects of a class may share their best proposal: it is one detection.
     const found = new Set<string>();
-    for (const { category_id, iscrowd, segmentation } of annotationsOf.get(id) ?? []) {
-      if (iscrowd) continue;
+    for (const { category_id, segmentation } of objects) {
       const truth = measureMask(segmentationRuns(segmentation, height, width));
       let best = -1;
       let bestIou = 0;
@@ -42,18 +47,23 @@ export function bestProposalUpperBound(gt: CocoJson, proposals: ReadonlyMap<numb
           best = n;
         }
       });
-      bestIous.push(bestIou);
-      if (best < 0 || found.has(`${best} ${category_id}`)) continue;
+      if (best < 0) continue;
+      this.#bestIous.push(bestIou);
+      if (found.has(`${best} ${category_id}`)) continue;
       found.add(`${best} ${category_id}`);
-      detections.push({ image_id: id, category_id, score: 1, segmentation: masks[best] });
+      this.#detections.push({ image_id: id, category_id, score: 1, segmentation: masks[best] });
     }
   }
-  const objects = Math.max(bestIous.length, 1);
-  const recallAt = (threshold: number): number => bestIous.filter((iou) => iou >= threshold).length / objects;
-  return {
-    upperBound: vocReport(gt, detections),
-    meanBestIou: bestIous.reduce((sum, iou) => sum + iou, 0) / objects,
-    recall50: recallAt(0.5),
-    recall70: recallAt(0.7),
-  };
+
+  quality(): ProposalQuality {
+    // Objects that no proposal touches are not in the list: they count as 0.
+    const objects = Math.max(this.#gt.annotations.filter(({ iscrowd }) => !iscrowd).length, 1);
+    const recallAt = (threshold: number): number => this.#bestIous.filter((iou) => iou >= threshold).length / objects;
+    return {
+      upperBound: vocReport(this.#gt, this.#detections),
+      meanBestIou: this.#bestIous.reduce((sum, iou) => sum + iou, 0) / objects,
+      recall50: recallAt(0.5),
+      recall70: recallAt(0.7),
+    };
+  }
 }

@@ -1,5 +1,6 @@
 import type { BackboneConfig } from '../backbone/index.ts';
 import type { SolverConfig } from '../solver/solver.ts';
+import { fullSizePresets } from './full-size.ts';
 import type { Recipe } from './recipe.ts';
 
 /** 19 thousand parameters, stride 4, 32 channels, a receptive field of 31 pixels. */
@@ -123,7 +124,7 @@ const fromScratch = (budget: Budget): Recipe => ({
   pseudoLabelThreshold: 0.3,
 });
 
-/** Recipes that train from scratch on a user's own folder. */
+/** Recipes that train from scratch on a user's own folder, and those of the paper's experiments. */
 export const presets = {
   small: fromScratch({
     name: 'small',
@@ -157,5 +158,6 @@ export const presets = {
     steps: 230,
     flip: false,
   }),
+  ...fullSizePresets,
 } as const satisfies Record<string, Recipe>;
 export type PresetName = keyof typeof presets;

@@ -34,8 +34,8 @@ export interface Recipe {
     readonly training: ClassifierTraining;
     readonly solver: SolverConfig;
   };
-  /** Class-agnostic masks made from superpixels. */
-  readonly proposals: SuperpixelProposals;
+  /** Class-agnostic masks: made from superpixels, or those of COB (`.mat` files in the data set's folder). */
+  readonly proposals: SuperpixelProposals | { readonly type: 'cob' };
   /** Stage 2: cluster labels (AGPL) from the classifier's peaks, or from one point an instance (`Center_points/`). */
   readonly labels: {
     readonly source: 'peaks' | 'points';

@@ -104,34 +104,32 @@ export function uploadRegions(device: Device, views: readonly RegionView[]): Pic
   };
 }
 
-/** Augmented samples of one image size as a batch. */
-export function uploadBatch(device: Device, samples: readonly HostSample[], views: readonly Augmentation[]): Batch {
-  const images = samples.map(({ image }, i) => uploadImage(device, image, views[i]));
-  const regions = samples.map(({ proposals, image: { width } }, i) => ({
-    proposals,
-    flip: views[i].flip,
-    width,
-    scale: 1,
-  }));
-  return { images: stack(device, images), ...uploadRegions(device, regions) };
-}
-
 /** How the original sees a training image: mirrored or not, and brought to a longer side of `targetSize` pixels. */
 export interface ScaledView {
   readonly flip: boolean;
   readonly targetSize: number;
 }
 
-/** A sample as the original trains on it (get_minibatch): no augmentation but the flip, boxes scaled with the image. */
-export function trainingView(
-  device: Device,
-  { image: { rgb, width, height }, proposals }: Pick<HostSample, 'image' | 'proposals'>,
-  { flip, targetSize }: ScaledView,
-): Batch {
-  const normalisation = { mean: IMAGE_MEAN, std: IMAGE_STD };
-  const images = F.prepareImage(device, rgb, { width, height, targetSize, flip, ...normalisation });
-  const scale = Math.fround(targetSize / Math.max(width, height)); // NumPy multiplies float32 boxes in float32
-  return { images, ...uploadRegions(device, [{ proposals, flip, width, scale }]) };
+/** A sample and how it is seen. */
+export interface SeenSample {
+  readonly sample: Pick<HostSample, 'image' | 'proposals'>;
+  readonly view: Augmentation | ScaledView;
+}
+
+/** Samples as the network is trained on them, a batch: all of one size after their views (get_minibatch, with augmentation). */
+export function uploadBatch(device: Device, seen: readonly SeenSample[]): Batch {
+  const images = seen.map(({ sample: { image }, view }) => {
+    if (!('targetSize' in view)) return uploadImage(device, image, view);
+    const { rgb, width, height } = image;
+    return F.prepareImage(device, rgb, { width, height, ...view, mean: IMAGE_MEAN, std: IMAGE_STD });
+  });
+  const regions = seen.map(({ sample: { image, proposals }, view }) => {
+    const { width, height } = image;
+    // NumPy multiplies float32 boxes in float32.
+    const scale = 'targetSize' in view ? Math.fround(view.targetSize / Math.max(width, height)) : 1;
+    return { proposals, flip: view.flip, width, scale };
+  });
+  return { images: stack(device, images), ...uploadRegions(device, regions) };
 }
 
 /** The labels of a sample; mask overlaps are the same for a flipped image. */

@@ -11,12 +11,18 @@ import {
   type ColourJitter,
   drawAugmentation,
   type HostSample,
+  type ScaledView,
   uploadBatch,
   uploadSupervision,
 } from './sample.ts';
 
-/** How training sees an image, mirrored every other time: at its own size under colour jitter. */
-export type TrainingView = { readonly type: 'jitter' } & ColourJitter;
+/**
+ * How training sees an image, mirrored every other time: at its own size under colour jitter, or resized to a longer
+ * side drawn from `sizes`, pixels, as in the original.
+ */
+export type TrainingView =
+  | ({ readonly type: 'jitter' } & ColourJitter)
+  | { readonly type: 'resize'; readonly sizes: readonly number[] };
 
 export interface CimTraining {
   readonly steps: number;
@@ -49,16 +55,22 @@ const ANTI_NOISE_STREAM = 2;
 interface Draw {
   readonly index: number;
   readonly sample: HostSample;
-  readonly view: Augmentation;
+  readonly view: Augmentation | ScaledView;
 }
 
-/** Images of one size can share a pass. */
+function drawView(generator: Generator, view: TrainingView): Draw['view'] {
+  if (view.type === 'jitter') return drawAugmentation(generator, view);
+  const flip = generator.uniform() < 0.5;
+  return { flip, targetSize: view.sizes[generator.integer(view.sizes.length)] };
+}
+
+/** Images of one size, there and in the network, can share a pass. */
 function equalSizes(draws: readonly Draw[], limit: number): Draw[][] {
+  const sizeOf = ({ sample: { image }, view }: Draw): string =>
+    `${image.width}×${image.height} at ${'targetSize' in view ? view.targetSize : 1}`;
   const groups: Draw[][] = [];
   for (const draw of draws) {
-    const { width, height } = draw.sample.image;
-    const fits = ([{ sample }]: Draw[]): boolean => sample.image.width === width && sample.image.height === height;
-    const group = groups.find((g) => g.length < limit && fits(g));
+    const group = groups.find((g) => g.length < limit && sizeOf(g[0]) === sizeOf(draw));
     if (group) group.push(draw);
     else groups.push([draw]);
   }
@@ -89,19 +101,12 @@ export async function trainCim(
       const draws: Draw[] = [];
       for (let i = 0; i < imagesPerStep; i++) {
         const sample = await sequence.at(step * imagesPerStep + i);
-        draws.push({ index: i, sample, view: drawAugmentation(generator, view) });
+        draws.push({ index: i, sample, view: drawView(generator, view) });
       }
       for (const group of equalSizes(draws, imagesPerPass)) {
         device.scope(() => {
           const tape = new Tape(device);
-          const scores = cim.forward(
-            tape,
-            uploadBatch(
-              device,
-              group.map((d) => d.sample),
-              group.map((d) => d.view),
-            ),
-          );
+          const scores = cim.forward(tape, uploadBatch(device, group));
           group.forEach(({ index, sample }, i) => {
             const supervision = uploadSupervision(device, sample, overlaps);
             const losses = cim.losses(tape, scores[i], supervision, antiNoiseFor(generator.seed, step, index));

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { boxNms } from '@cim/model/detect/nms';
 import { bestProposals, selectDetections, toCocoResults } from '@cim/model/detect/select-detections';
-import { bestProposalUpperBound } from '@cim/model/detect/upper-bound';
+import { ProposalCoverage } from '@cim/model/detect/upper-bound';
 import type { CocoJson } from '@cim/model/evaluate/coco-json';
 import { encodeRle, type Rle } from '@cim/model/evaluate/rle';
 import { suite } from 'uvu';
@@ -108,8 +108,9 @@ test('upper bound of proposals', () => {
     ],
   };
   // Best IoU: 1, 6 / 10, 6 / 8, and 0 in the image without proposals.
-  const proposals = new Map([[1, [columns(0, 5), columns(14, 20), columns(0, 8)]]]);
-  const { upperBound, meanBestIou, recall50, recall70 } = bestProposalUpperBound(gt, proposals);
+  const coverage = new ProposalCoverage(gt);
+  coverage.add(gt.images[0], [columns(0, 5), columns(14, 20), columns(0, 8)]);
+  const { upperBound, meanBestIou, recall50, recall70 } = coverage.quality();
   assert.ok(Math.abs(meanBestIou - (1 + 0.6 + 0.75 + 0) / 4) < 1e-12);
   assert.is(recall50, 3 / 4);
   assert.is(recall70, 2 / 4);

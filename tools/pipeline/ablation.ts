@@ -96,8 +96,11 @@ async function variantDetections(
   const recipe = { ...run.recipe, seed, cim: { ...run.recipe.cim, ...change } };
   const variant: Run = { ...run, folder, recipe };
   await trainCimStage(variant, run.proposals);
-  const detected = await inferImages(variant, 'Detect', run.val.images, run.proposals);
-  const results = cocoResults(run, detected, recipe.cim.strategy === 'wsddn' ? 'antiNoise' : 'refinement');
+  const head = recipe.cim.strategy === 'wsddn' ? 'antiNoise' : 'refinement';
+  const results: CocoResult[] = [];
+  await inferImages(variant, 'Detect', run.val.images, (found) => {
+    results.push(...cocoResults(run, found, head));
+  });
   await writeFileAtomic(folder.results, JSON.stringify(results));
   return results;
 }

@@ -1,9 +1,8 @@
 /** Scores of a run's results on the validation split. */
 
-import { bestProposalUpperBound } from '@cim/model/detect/upper-bound';
+import type { ProposalQuality } from '@cim/model/detect/upper-bound';
 import { evaluateCoco } from '@cim/model/evaluate/coco';
 import type { CocoJson, CocoResult } from '@cim/model/evaluate/coco-json';
-import type { Rle } from '@cim/model/evaluate/rle';
 import { vocReport } from '@cim/model/evaluate/voc-report';
 import type { RunSummary, StrategyScores } from './summary.ts';
 
@@ -30,17 +29,13 @@ export function scoreResults(
 }
 
 /** How well the proposals cover the objects, whatever a network makes of them. */
-export function proposalQuality(
-  truth: CocoJson,
-  masks: ReadonlyMap<number, readonly Rle[]>,
-): Omit<RunSummary['proposals'], 'secondsPerImage'> {
-  const { upperBound, meanBestIou, recall50, recall70 } = bestProposalUpperBound(truth, masks);
-  const counts = [...masks.values()].map((list) => list.length);
-  return {
-    meanBestIoU: meanBestIou,
-    recall50,
-    recall70,
-    upperBoundMAP50: 100 * upperBound.meanAp[1],
-    perImage: counts.reduce((a, b) => a + b, 0) / Math.max(1, counts.length),
-  };
-}
+export const proposalSummary = (
+  { upperBound, meanBestIou, recall50, recall70 }: ProposalQuality,
+  perImage: number,
+): Omit<RunSummary['proposals'], 'secondsPerImage'> => ({
+  meanBestIoU: meanBestIou,
+  recall50,
+  recall70,
+  upperBoundMAP50: 100 * upperBound.meanAp[1],
+  perImage,
+});

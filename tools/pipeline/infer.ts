@@ -2,64 +2,71 @@
 
 import { type Detection, selectDetections, toCocoResults } from '@cim/model/detect/select-detections';
 import type { CocoResult } from '@cim/model/evaluate/coco-json';
-import type { Rle } from '@cim/model/evaluate/rle';
-import { scoreProposals } from '@cim/model/infer/score-proposals';
+import { type ProposalScores, scoreProposals, type TestPass } from '@cim/model/infer/score-proposals';
+import type { Recipe } from '@cim/model/recipe/recipe';
 import type { LabelledImage } from '../datasets/dataset.ts';
-import type { ProposalSource } from '../proposals/source.ts';
+import type { ImageProposals, ProposalSource } from '../proposals/source.ts';
 import { forEach, type RunContext } from './context.ts';
 import { loadCim } from './train.ts';
-import { insideSize, WorkingImages } from './working-images.ts';
+import { insideSize, type WorkingImage, WorkingImages } from './working-images.ts';
 
 /** What inference found in one image. */
 export interface ImageDetections {
   readonly entry: LabelledImage;
+  /** Of the file, pixels. */
   readonly size: { readonly width: number; readonly height: number };
-  /** Masks of all proposals, at the size of the file. */
-  readonly masks: readonly Rle[];
+  readonly proposals: ImageProposals;
+  readonly scores: ProposalScores;
   readonly refinement: readonly Detection[];
   readonly antiNoise: readonly Detection[];
 }
 
-/** Detections of every image that can be read and has proposals. */
+/** The views of a test image of this working size, pixels. */
+function testPasses({ test: { scales, unit, flip } }: Recipe, { width, height }: WorkingImage): TestPass[] {
+  const longer = unit === 'image' ? Math.max(width, height) : 1;
+  return scales.flatMap((scale) =>
+    (flip ? [false, true] : [false]).map((flipped) => ({ size: Math.round(scale * longer), flip: flipped })),
+  );
+}
+
+/** Hands the detections of every image that can be read and has proposals to `onImage`, one after the other. */
 export async function inferImages(
-  context: RunContext,
+  context: RunContext & { readonly proposals: ProposalSource },
   label: string,
   entries: readonly LabelledImage[],
-  proposals: ProposalSource,
-): Promise<ImageDetections[]> {
+  onImage: (found: ImageDetections) => void | Promise<void>,
+): Promise<void> {
   const { device, recipe } = context;
-  const { scales, flip, nmsThreshold, detectionsPerImage } = recipe.test;
+  const { nmsThreshold, detectionsPerImage } = recipe.test;
   const images = new WorkingImages(context, insideSize(recipe.workingSize));
   const cim = await loadCim(context);
-  const found: ImageDetections[] = [];
+  const options = { nmsThreshold, limit: detectionsPerImage };
   await forEach(context, label, entries, async (entry) => {
     const image = await images.load(entry);
-    const regions = image && (await proposals.load(entry, image));
-    if (!regions) return;
-    const size = Math.max(image.width, image.height);
-    const passes = scales.flatMap((scale) =>
-      (flip ? [false, true] : [false]).map((flipped) => ({ size: Math.round(scale * size), flip: flipped })),
-    );
-    const scores = await scoreProposals(device, cim, image, regions.network, passes);
-    const options = { nmsThreshold, limit: detectionsPerImage };
-    found.push({
+    const proposals = image && (await context.proposals.load(entry, image));
+    if (!proposals) return;
+    const scores = await scoreProposals(device, cim, image, proposals.network, testPasses(recipe, image));
+    await onImage({
       entry,
       size: image.original,
-      masks: regions.fileMasks(),
-      refinement: selectDetections(scores.refinement, regions.boxes, options),
-      antiNoise: selectDetections(scores.antiNoise, regions.boxes, options),
+      proposals,
+      scores,
+      refinement: selectDetections(scores.refinement, proposals.boxes, options),
+      antiNoise: selectDetections(scores.antiNoise, proposals.boxes, options),
     });
   });
   cim.parameters.dispose();
-  return found;
 }
 
-/** COCO results of one of the two heads. */
+/** COCO results of one image, from one of the two heads. */
 export const cocoResults = (
   { classes }: Pick<RunContext, 'classes'>,
-  images: readonly ImageDetections[],
+  { entry, proposals, ...found }: ImageDetections,
   head: 'refinement' | 'antiNoise',
-): CocoResult[] => {
-  const categoryIds = classes.map(({ id }) => id);
-  return images.flatMap((image) => toCocoResults(image.entry.id, image[head], [...image.masks], categoryIds));
-};
+): CocoResult[] =>
+  toCocoResults(
+    entry.id,
+    found[head],
+    proposals.fileMasks(),
+    classes.map(({ id }) => id),
+  );

@@ -70,6 +70,7 @@ export const recipeSchema: z.ZodType<Recipe> = z.strictObject({
       nms: share,
       minAreaFraction: rate,
     }),
+    z.strictObject({ type: z.literal('cob') }),
   ]),
   labels: z.strictObject({
     source: z.literal(['peaks', 'points']),

@@ -1,8 +1,10 @@
 /** The stages in their order. What a stage has written is not made again. */
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { ProposalCoverage } from '@cim/model/detect/upper-bound';
 import type { CocoJson, CocoResult } from '@cim/model/evaluate/coco-json';
-import { pseudoLabels } from '@cim/model/label/pseudo-labels';
+import type { Rle } from '@cim/model/evaluate/rle';
+import { type LabelledImage as PseudoLabelSource, pseudoLabels } from '@cim/model/label/pseudo-labels';
 import type { Recipe } from '@cim/model/recipe/recipe';
 import type { Device } from '@cim/runtime';
 import { type LabelledImage, labelsOnly } from '../datasets/dataset.ts';
@@ -16,8 +18,8 @@ import { reportHtml } from '../report/report.ts';
 import { assignStage } from './assign.ts';
 import { canvasSize, evaluateClassifier, trainClassifierStage } from './classify.ts';
 import type { Reporter, RunContext } from './context.ts';
-import { proposalQuality, scoreResults } from './evaluate.ts';
-import { cocoResults, type ImageDetections, inferImages } from './infer.ts';
+import { proposalSummary, scoreResults } from './evaluate.ts';
+import { cocoResults, inferImages } from './infer.ts';
 import { proposeStage } from './propose.ts';
 import { RunFolder } from './run-folder.ts';
 import type { CurvePoint, RunSummary } from './summary.ts';
@@ -117,7 +119,11 @@ export async function inferSplit(run: Run, split: string): Promise<CocoResult[]>
     throw new ConfigError(`There is no split "${split}".`, 'Give train or val.');
   const { images } = run[split];
   await proposalStage(run, images);
-  return cocoResults(run, await inferImages(run, 'Detect', images, run.proposals), 'refinement');
+  const results: CocoResult[] = [];
+  await inferImages(run, 'Detect', images, (found) => {
+    results.push(...cocoResults(run, found, 'refinement'));
+  });
+  return results;
 }
 
 /** Pictures in the report. */
@@ -144,29 +150,27 @@ export async function runAll(run: Run, before: Readonly<Record<string, number>> 
   };
 
   const prepared = await prepareAndTrain(run, [...train.images, ...val.images], timed);
-  const detected = await timed('inference', () => inferImages(run, 'Detect', val.images, run.proposals));
-  const results = cocoResults(run, detected, 'refinement');
-  const antiNoise = cocoResults(run, detected, 'antiNoise');
-  await writeFileAtomic(folder.results, JSON.stringify(results));
+  const { refinement, antiNoise, coverage, detected, proposalCount } = await timed('inference', () =>
+    detectAndCompare(run, truth),
+  );
+  await writeFileAtomic(folder.results, JSON.stringify(refinement));
   await writeFileAtomic(folder.antiNoiseResults, JSON.stringify(antiNoise));
 
   const { strategies, quality } = await timed('evaluation', async () => ({
     strategies: [
-      scoreResults(truth, results, recipe.cim.strategy, recipe.seed),
+      scoreResults(truth, refinement, recipe.cim.strategy, recipe.seed),
       scoreResults(truth, antiNoise, `anti-noise branch of ${recipe.cim.strategy}`, recipe.seed),
     ],
-    quality: proposalQuality(truth, new Map(detected.map(({ entry, masks }) => [entry.id, masks]))),
+    quality: proposalSummary(coverage.quality(), proposalCount / Math.max(1, detected.size)),
   }));
-  await timed('pseudo labels', async () => {
-    const found = await inferImages(run, 'Pseudo labels', train.images, run.proposals);
-    await writeFileAtomic(folder.pseudoLabels, JSON.stringify(trainingLabels(run, found)));
-  });
-  const readable = new Set(detected.map(({ entry }) => entry.id));
-  const dataset = { ...val, images: val.images.filter(({ id }) => readable.has(id)) };
+  await timed('pseudo labels', async () =>
+    writeFileAtomic(folder.pseudoLabels, JSON.stringify(await trainingLabels(run))),
+  );
+  const dataset = { ...val, images: val.images.filter(({ id }) => detected.has(id)) };
   const pictures = await timed('pictures', () =>
     drawDetections({
       dataset,
-      results,
+      results: refinement,
       groundTruth: truth,
       folder: folder.overlays,
       limit: OVERLAYS,
@@ -207,15 +211,32 @@ async function finished({ folder, report }: Run, data: RunSummary['data']): Prom
   return summary;
 }
 
-/** COCO annotations for Mask R-CNN from what was found in the training images. */
-function trainingLabels({ classes, recipe }: RunContext, found: readonly ImageDetections[]): CocoJson {
-  const images = found.map(({ entry, size, masks, refinement }) => ({
-    id: entry.id,
-    file_name: entry.fileName,
-    ...size,
-    classes: new Set(entry.labels),
-    detections: refinement,
-    masks,
-  }));
-  return pseudoLabels(images, classes, { scoreThreshold: recipe.pseudoLabelThreshold });
+/** Detections of both heads in the validation images, and how the proposals cover the objects. */
+async function detectAndCompare(run: Run, truth: CocoJson) {
+  const refinement: CocoResult[] = [];
+  const antiNoise: CocoResult[] = [];
+  const coverage = new ProposalCoverage(truth);
+  const detected = new Set<number>();
+  let proposalCount = 0;
+  await inferImages(run, 'Detect', run.val.images, (found) => {
+    refinement.push(...cocoResults(run, found, 'refinement'));
+    antiNoise.push(...cocoResults(run, found, 'antiNoise'));
+    coverage.add({ id: found.entry.id, ...found.size }, found.proposals.fileMasks());
+    detected.add(found.entry.id);
+    proposalCount += found.proposals.network.masks.count;
+  });
+  return { refinement, antiNoise, coverage, detected, proposalCount };
+}
+
+/** COCO annotations for Mask R-CNN from what is found in the training images. */
+async function trainingLabels(run: Run): Promise<CocoJson> {
+  const images: PseudoLabelSource[] = [];
+  await inferImages(run, 'Pseudo labels', run.train.images, ({ entry, size, proposals, refinement }) => {
+    const all = proposals.fileMasks();
+    const masks: Rle[] = []; // by proposal: only those that were detected stay in memory
+    for (const { proposal } of refinement) masks[proposal] = all[proposal];
+    const { id, fileName: file_name } = entry;
+    images.push({ id, file_name, ...size, classes: new Set(entry.labels), detections: refinement, masks });
+  });
+  return pseudoLabels(images, run.classes, { scoreThreshold: run.recipe.pseudoLabelThreshold });
 }

@@ -2,7 +2,7 @@ import { resizedSize, sourcePositions } from '@cim/kernels';
 import { clipBoxes, flipBoxes, packMasks } from '@cim/model/masks/index';
 import { OverlapCache } from '@cim/model/masks/overlap-cache';
 import { REGION_SIZE } from '@cim/model/region/mask-fuse';
-import { trainingView, uploadSupervision } from '@cim/model/train/sample';
+import { uploadBatch, uploadSupervision } from '@cim/model/train/sample';
 import { type Device, functional as F, type Tensor } from '@cim/runtime';
 import type { CaseKind } from '../case.ts';
 import { type Comparison, compare, tolerances } from '../compare.ts';
@@ -98,7 +98,7 @@ async function checkMinibatch(device: Device, golden: Golden): Promise<Compariso
     ['plain', false],
     ['flipped', true],
   ] as const) {
-    const { images, rois, masks, counts } = trainingView(device, sample, { flip, targetSize });
+    const { images, rois, masks, counts } = uploadBatch(device, [{ sample, view: { flip, targetSize } }]);
     const { labels, clusters } = uploadSupervision(device, sample, overlaps);
     const levels = resizedLevels(flip ? mirrored(rgb, width) : rgb, width, height, targetSize);
     comparisons.push(compareInput(`out.${name}.data`, await images.read(), golden, levels));
