@@ -20,14 +20,16 @@ export interface ResponseMaps {
 /**
  * The peaks of the image's classes: label by label in the order given, row by row, those above `threshold`, or the best
  * one of a class that has none above (PeakResponseMapping.forward, lib/prm/prm_model_gt.py). The original's threshold is
- * 10. In pixels of the maps.
+ * 10. In cells of the maps.
  *
  * @param labels class indices, without the background
+ * @param options.everyClass false leaves a class without a peak above the threshold out (lib/prm/prm_model.py)
  */
 export function findPeaks(
   { values, peakMap, height, width }: ResponseMaps,
   labels: Iterable<number>,
   threshold: number,
+  { everyClass = true }: { everyClass?: boolean } = {},
 ): Peak[] {
   const found: Peak[] = [];
   for (const classIndex of labels) {
@@ -37,7 +39,8 @@ export function findPeaks(
     }
     const high = peaks.filter(({ score }) => score > threshold);
     if (high.length > 0) found.push(...high);
-    else if (peaks.length > 0) found.push(peaks.reduce((best, peak) => (peak.score > best.score ? peak : best)));
+    else if (everyClass && peaks.length > 0)
+      found.push(peaks.reduce((best, peak) => (peak.score > best.score ? peak : best)));
   }
   return found;
 }

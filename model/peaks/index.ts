@@ -1,2 +1,3 @@
 export * from './find-peaks.ts';
+export * from './locate-peaks.ts';
 export * from './peak-responses.ts';

@@ -103,6 +103,7 @@ export function resample(
 
 /** An RGB image stretched to a size, bilinear with antialiasing: torchvision's `Resize([height, width])` of a PIL image. */
 export const stretchImage = (image: RgbImage, to: Size): RgbImage => ({
-  ...to,
+  width: to.width,
+  height: to.height,
   rgb: resample(image.rgb, image, to, { channels: 3, filter: 'bilinear' }),
 });

@@ -1,6 +1,7 @@
 /** From an image file to pixels. */
 import { readFile } from 'node:fs/promises';
 import type { RgbImage } from '@cim/model/image';
+import { stretchImage } from '@cim/model/prm/resample';
 import sharp from 'sharp';
 import { ImageError, reasonOf } from '../errors.ts';
 
@@ -12,12 +13,12 @@ export interface DecodedImage extends RgbImage {
 
 /**
  * `inside`: scaled down, keeping its aspect, until both sides fit; never enlarged. `fill`: exactly this size, whatever
- * the aspect.
+ * the aspect. `stretch`: the same with the very pixels of Pillow's bilinear resizing, as published classifiers know them.
  */
 export interface DecodeSize {
   readonly width: number;
   readonly height: number;
-  readonly fit: 'inside' | 'fill';
+  readonly fit: 'inside' | 'fill' | 'stretch';
 }
 
 const FORMATS = ['jpeg', 'png', 'webp'];
@@ -41,10 +42,13 @@ export async function decodeImage(path: string, size?: DecodeSize): Promise<Deco
     const { format, autoOrient } = await input.metadata();
     if (!FORMATS.includes(format)) fail(`it is ${format}`, 'Convert it to JPEG, PNG or WebP.');
     let pixels = input.autoOrient().flatten({ background: 'white' }).toColourspace('srgb').raw();
-    if (size) pixels = pixels.resize({ ...size, withoutEnlargement: size.fit === 'inside' });
+    if (size && size.fit !== 'stretch') {
+      pixels = pixels.resize({ ...size, fit: size.fit, withoutEnlargement: size.fit === 'inside' });
+    }
     const { data, info } = await pixels.toBuffer({ resolveWithObject: true });
     const rgb = new Uint8Array(data.buffer, data.byteOffset, data.length);
-    return { width: info.width, height: info.height, rgb, original: autoOrient };
+    const image = { width: info.width, height: info.height, rgb };
+    return { ...(size?.fit === 'stretch' ? stretchImage(image, size) : image), original: autoOrient };
   } catch (error) {
     if (error instanceof ImageError) throw error;
     const limit = reasonOf(error).includes('pixel limit');

@@ -1,6 +1,9 @@
 import { Classifier } from '@cim/model/classify/classifier';
+import { classifierInput } from '@cim/model/classify/input';
 import { findPeaks } from '@cim/model/peaks/find-peaks';
 import { peakResponses } from '@cim/model/peaks/peak-responses';
+import { stretchImage } from '@cim/model/prm/resample';
+
 import { type Device, functional as F, Generator, Tape } from '@cim/runtime';
 import type { CaseKind } from '../case.ts';
 import { type Comparison, compare, tolerances } from '../compare.ts';
@@ -144,8 +147,34 @@ async function checkStatistics(device: Device, golden: Golden, classifier: Class
   return [updated, ...progress];
 }
 
-/** prm_infer_*, prm_train_*: peak response mapping on a ResNet (lib/prm/prm_model_gt.py). */
+/** The canvas on which the classifier sees an image: pixels, and the network's input. */
+async function checkCanvas(device: Device, golden: Golden): Promise<Comparison[]> {
+  const [height, width] = golden.shape('in.image_rgb');
+  const [canvasHeight, canvasWidth] = golden.option('size', [448, 448]);
+  const canvas = { width: canvasWidth, height: canvasHeight };
+  const image = stretchImage({ rgb: golden.bytes('in.image_rgb'), width, height }, canvas);
+  const expected = golden.data('out.resized_rows');
+  const first = golden.option('first_row', 0) * canvasWidth * 3;
+  const comparisons = [
+    compare('out.resized_rows', image.rgb.subarray(first, first + expected.length), expected, tolerances.exact),
+  ];
+  if (golden.has('out.x_crop')) {
+    const [, rows, columns] = golden.shape('out.x_crop');
+    const input = classifierInput(device, image);
+    const values = await input.read();
+    input.dispose();
+    const crop = Float32Array.from({ length: 3 * rows * columns }, (_, i) => {
+      const [channel, row] = [Math.floor(i / (rows * columns)), Math.floor(i / columns) % rows];
+      return values[(channel * canvasHeight + row) * canvasWidth + (i % columns)];
+    });
+    comparisons.push(compare('out.x_crop', crop, golden.data('out.x_crop'), tolerances.operation));
+  }
+  return comparisons;
+}
+
+/** prm_infer_*, prm_train_*, prm_open_transform*: peak response mapping on a ResNet (lib/prm). */
 export const prm: CaseKind[] = [
   { pattern: /^prm_infer_/, check: (device, golden) => checkInference(device, golden.renamed(ownName)) },
+  { pattern: /^prm_open_transform/, check: checkCanvas },
   { pattern: /^prm_train_/, check: (device, golden) => checkTraining(device, golden.renamed(ownName)) },
 ];
