@@ -1,9 +1,10 @@
 /** Archives to folders: .tar, .tar.gz and .zip. Nothing is written outside the folder, whatever the archive holds. */
-import { createWriteStream } from 'node:fs';
+import { createReadStream, createWriteStream } from 'node:fs';
 import { mkdir, mkdtemp, open, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, posix, resolve, sep } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { createGunzip } from 'node:zlib';
 import * as tar from 'tar';
 import * as yauzl from 'yauzl';
 import { DataError, reasonOf } from '../errors.ts';
@@ -33,24 +34,26 @@ export async function extract(archive: string, folder: string, selection: Extrac
   try {
     const kind = await kindOf(archive);
     const place = placer(archive, staging, selection);
-    const count = await (kind === 'zip' ? extractZip(archive, place) : extractTar(archive, staging, place));
+    const count = await (kind === 'zip' ? extractZip(archive, place) : extractTar(archive, kind, staging, place));
     await moveInto(staging, folder);
     return count;
   } catch (error) {
     if (error instanceof Error && 'remedy' in error) throw error;
     throw new DataError(`Cannot extract ${archive}: ${reasonOf(error)}.`, REMEDY, { cause: error });
   } finally {
-    await rm(staging, { recursive: true, force: true });
+    // After a failure files that were begun may still be closing.
+    await rm(staging, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
   }
 }
 
 /** By the first bytes: a page of text in place of an archive is the commonest damage. */
-async function kindOf(archive: string): Promise<'zip' | 'tar'> {
+async function kindOf(archive: string): Promise<'zip' | 'tar' | 'tgz'> {
   const head = Buffer.alloc(262);
   const file = await open(archive, 'r');
   await file.read(head, 0, head.length, 0).finally(() => file.close());
   if (head.readUInt32BE(0) === 0x504b0304) return 'zip';
-  if (head.readUInt16BE(0) === 0x1f8b || head.toString('latin1', 257, 262) === 'ustar') return 'tar';
+  if (head.readUInt16BE(0) === 0x1f8b) return 'tgz';
+  if (head.toString('latin1', 257, 262) === 'ustar') return 'tar';
   throw new DataError(
     `${archive} is no archive: it begins with ${JSON.stringify(head.toString('latin1', 0, 20))}.`,
     REMEDY,
@@ -75,7 +78,7 @@ function placer(archive: string, staging: string, { from = '', accepts = () => t
   };
 }
 
-async function extractTar(archive: string, staging: string, place: Placer): Promise<number> {
+async function extractTar(archive: string, kind: 'tar' | 'tgz', staging: string, place: Placer): Promise<number> {
   let count = 0;
   let bytes = 0;
   let failure: unknown;
@@ -101,15 +104,17 @@ async function extractTar(archive: string, staging: string, place: Placer): Prom
       return false;
     }
   };
-  await tar.x({
-    file: archive,
+  const extractor = tar.x({
     cwd: staging,
     strict: true,
     noChmod: true,
     noMtime: true,
-    maxDecompressionRatio: 1000,
     filter: (path, entry) => entryOf(path, entry as tar.ReadEntry),
   });
+  extractor.on('error', () => {}); // after the first one, which the pipeline reports, files in the making may fail too
+  // Node's gunzip, unlike the library's, refuses a file that is cut off or whose checksum is wrong.
+  const source = createReadStream(archive, { highWaterMark: 2 ** 20 });
+  await (kind === 'tgz' ? pipeline(source, createGunzip(), extractor) : pipeline(source, extractor));
   if (failure !== undefined) throw failure;
   if (count === 0) throw new DataError(`${archive} holds none of the files it should.`, REMEDY);
   return count;
