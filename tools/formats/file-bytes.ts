@@ -1,0 +1,51 @@
+/** Binary files, whole or by range. */
+import { type FileHandle, open } from 'node:fs/promises';
+import { reasonOf } from '../errors.ts';
+
+/** Reports a file that is not what it should be; `problem` is the middle of a sentence. */
+export type Fail = (problem: string, cause?: unknown) => never;
+
+/** Longest single read: file systems refuse more than 2 GiB at once. */
+const READ_CHUNK = 2 ** 30;
+
+/** Opens a regular file for the time of `use`. */
+export async function withFile<T>(
+  path: string,
+  fail: Fail,
+  use: (file: FileHandle, size: number) => Promise<T>,
+): Promise<T> {
+  const file = await open(path, 'r').catch((error: unknown) => fail(reasonOf(error), error));
+  try {
+    const status = await file.stat();
+    if (!status.isFile()) fail('it is not a file');
+    return await use(file, status.size);
+  } finally {
+    await file.close();
+  }
+}
+
+/** The bytes [position, position + length) of an open file. */
+export async function readRange(
+  file: FileHandle,
+  position: number,
+  length: number,
+  fail: Fail,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = new Uint8Array(length);
+  for (let done = 0; done < length; ) {
+    const wanted = Math.min(length - done, READ_CHUNK);
+    const { bytesRead } = await file
+      .read(bytes, done, wanted, position + done)
+      .catch((error: unknown) => fail(reasonOf(error), error));
+    if (bytesRead === 0) fail(`the file is truncated at byte ${position + done}`);
+    done += bytesRead;
+  }
+  return bytes;
+}
+
+/** A whole file of at most `limit` bytes. */
+export const readWhole = (path: string, limit: number, fail: Fail): Promise<Uint8Array<ArrayBuffer>> =>
+  withFile(path, fail, (file, size) => {
+    if (size > limit) fail(`it has ${size} bytes; at most ${limit} can be read`);
+    return readRange(file, 0, size, fail);
+  });
