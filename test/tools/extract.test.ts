@@ -1,7 +1,7 @@
 /** Archives, whole, damaged and hostile. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { crc32, gzipSync } from 'node:zlib';
+import { gzipSync } from 'node:zlib';
 import { extract } from '@cim/tools/data/extract';
 import { DataError } from '@cim/tools/errors';
 import { create, Header } from 'tar';
@@ -27,6 +27,12 @@ interface ZipEntry {
   readonly mode?: number;
   /** The size that the directory claims. */
   readonly size?: number;
+}
+
+/** As it stands before the last four bytes of a .gz file. */
+function crc32(data: string): number {
+  const compressed = gzipSync(data);
+  return compressed.readUInt32LE(compressed.length - 8);
 }
 
 /** A .zip file of stored entries. */
