@@ -36,11 +36,11 @@ export interface CategoryMatches {
 }
 
 /** What is compared: masks or boxes. */
-interface Geometry<S> {
-  /** Pixels of a detection. Shapes are made only where there is an object to compare them with. */
-  area(result: CocoResult): number;
+interface Geometry<S extends { readonly area: number }> {
   truth(annotation: CocoAnnotation, image: CocoImage): S;
   detection(result: CocoResult): S;
+  /** Pixels of a detection that is compared with nothing. */
+  area(result: CocoResult): number;
   iou(detection: S, truth: S, isCrowd: boolean): number;
 }
 
@@ -52,18 +52,18 @@ const missing = (result: CocoResult, what: string): never => {
 };
 
 const maskGeometry: Geometry<MeasuredMask> = {
-  area: (result) => rleArea(result.segmentation ?? missing(result, 'segmentation')),
   truth: ({ segmentation }, { height, width }) => measureMask(segmentationRuns(segmentation, height, width)),
   detection: (result) => measureMask(parseRle(result.segmentation ?? missing(result, 'segmentation'))),
+  area: (result) => rleArea(result.segmentation ?? missing(result, 'segmentation')),
   iou: maskIou,
 };
 
-const boxOf = (result: CocoResult): XywhBox => result.bbox ?? missing(result, 'bbox');
-const boxGeometry: Geometry<XywhBox> = {
-  area: (result) => boxOf(result)[2] * boxOf(result)[3],
-  truth: ({ bbox }) => bbox,
-  detection: boxOf,
-  iou: boxIou,
+const measureBox = (box: XywhBox) => ({ box, area: box[2] * box[3] });
+const boxGeometry: Geometry<ReturnType<typeof measureBox>> = {
+  truth: ({ bbox }) => measureBox(bbox),
+  detection: (result) => measureBox(result.bbox ?? missing(result, 'bbox')),
+  area: (result) => boxGeometry.detection(result).area,
+  iou: (detection, truth, isCrowd) => boxIou(detection.box, truth.box, isCrowd),
 };
 
 /** The objects and detections of one category in one image. */
@@ -117,7 +117,7 @@ function groupByCategory(gt: CocoJson, detections: readonly CocoResult[]): Cell[
   return [...cellsOf.values()].map((cells) => [...cells.values()].sort((a, b) => a.image.id - b.image.id));
 }
 
-function matchCategory<S>(
+function matchCategory<S extends { readonly area: number }>(
   cells: readonly Cell[],
   geometry: Geometry<S>,
   thresholds: readonly number[],
@@ -136,12 +136,13 @@ function matchCategory<S>(
   let first = 0;
   for (const cell of cells) {
     const { truths, detections } = cell;
-    const areas = detections.map(geometry.area);
+    const found = truths.length > 0 ? detections.map(geometry.detection) : null;
+    const areas = found ? found.map(({ area }) => area) : detections.map(geometry.area);
     for (let d = 0; d < detections.length; d++) {
       scores[first + d] = detections[d].score;
       ranks[first + d] = d;
     }
-    const overlaps = truths.length > 0 && detections.length > 0 ? measureOverlaps(cell, geometry) : null;
+    const overlaps = found && measureOverlaps(cell, found, geometry);
     for (let a = 0; a < areaRanges.length; a++) {
       const { low, high } = areaRanges[a];
       const isIgnored = truths.map(({ area, iscrowd }) => iscrowd === 1 || area < low || area > high);
@@ -193,15 +194,18 @@ interface Overlaps {
   readonly best: number;
 }
 
-function measureOverlaps<S>({ truths, detections, image }: Cell, geometry: Geometry<S>): Overlaps {
-  const ious = new Float64Array(detections.length * truths.length);
-  const bestOf = new Float64Array(detections.length);
-  const shapes = truths.map((annotation) => geometry.truth(annotation, image));
+function measureOverlaps<S extends { readonly area: number }>(
+  { truths, image }: Cell,
+  found: readonly S[],
+  geometry: Geometry<S>,
+): Overlaps {
+  const ious = new Float64Array(found.length * truths.length);
+  const bestOf = new Float64Array(found.length);
+  const shapes = found.length > 0 ? truths.map((annotation) => geometry.truth(annotation, image)) : [];
   let best = 0;
-  for (let d = 0; d < detections.length; d++) {
-    const found = geometry.detection(detections[d]);
+  for (let d = 0; d < found.length; d++) {
     for (let g = 0; g < shapes.length; g++) {
-      const iou = geometry.iou(found, shapes[g], truths[g].iscrowd === 1);
+      const iou = geometry.iou(found[d], shapes[g], truths[g].iscrowd === 1);
       ious[d * shapes.length + g] = iou;
       if (iou > bestOf[d]) bestOf[d] = iou;
     }

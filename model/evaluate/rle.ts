@@ -186,8 +186,8 @@ export function runsBox({ height, width, counts }: Runs): [number, number, numbe
     end += counts[run];
     // First pixel of the object run, or its last: unsigned, as in C, for an object run of length 0 at the start.
     const pixel = (end - (run % 2)) >>> 0;
-    const y = pixel % height;
-    const x = (pixel - y) / height;
+    const x = Math.floor(pixel / height);
+    const y = pixel - x * height;
     if (run % 2 === 0) {
       firstColumn = x;
     } else if (firstColumn < x) {
