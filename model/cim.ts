@@ -1,11 +1,21 @@
 import type { Device, Generator, Tape, Tensor } from '@cim/runtime';
 import { type Backbone, type BackboneConfig, createBackbone } from './backbone/index.ts';
 import { ClsIouModel, type HeadScores } from './heads/cls-iou-model.ts';
-import { clsIouLoss, milBagLoss, pclLoss } from './loss/index.ts';
-import { type AntiNoise, type Mined, minePseudoLabels } from './mining/index.ts';
+import { clsIouLoss, milBagLoss, pclLoss, proposalClusterLoss } from './loss/index.ts';
+import {
+  type AntiNoise,
+  type AssignedLabels,
+  assignedLabels,
+  type Mined,
+  type MiningInputs,
+  mineProposalClusters,
+  minePseudoLabels,
+  type ProposalClusters,
+} from './mining/index.ts';
 import type { Pass } from './nn/layers.ts';
 import { ParameterStore } from './nn/parameters.ts';
 import { MaskFuse, type MaskFuseConfig } from './region/mask-fuse.ts';
+import type { LossTerm } from './train/loss-terms.ts';
 
 /** How pseudo instance labels are found for the refinement branches. */
 export type Strategy =
@@ -13,6 +23,10 @@ export type Strategy =
   | 'cim'
   /** MIST (Ren et al., CVPR 2020): the seeds themselves. */
   | 'mist'
+  /** OICR (Tang et al., CVPR 2017): the best proposal of every class. It has its own loss, and no mask IoU head. */
+  | 'oicr'
+  /** PCL (Tang et al., TPAMI 2018): centres of proposal clusters. It has its own loss, and no mask IoU head. */
+  | 'pcl'
   /** WSDDN (Bilen and Vedaldi, CVPR 2016): no refinement, the anti-noise branch alone is trained and tested. */
   | 'wsddn';
 
@@ -57,7 +71,7 @@ export interface Batch {
 export interface Supervision {
   /** [C], 0 or 1. */
   readonly labels: Tensor;
-  /** [N, C+1] cluster numbers (model/assign); unread without the cluster loss. */
+  /** [N, C+1] cluster numbers (model/assign); unread with the anti-noise branch but without the cluster loss. */
   readonly clusters: Tensor;
   /** [N, N] mask IoU, rounded to half precision. */
   readonly iou: Tensor;
@@ -67,22 +81,62 @@ export interface Supervision {
 
 /** Loss values, one-element tensors on the device; branches of the original's names add up. */
 export interface CimLosses {
-  /** Bag loss of the anti-noise branch. */
-  readonly bag: Tensor;
-  /** Cluster loss, 12-fold as in the original; absent when it is switched off. */
+  /** Bag loss of the anti-noise branch; absent without it. */
+  readonly bag: Tensor | null;
+  /** Cluster loss on its classifier, 12-fold as in the original; absent when it is switched off. */
   readonly pcl: Tensor | null;
-  /** Per refinement branch, [3]: classification, mask IoU and bag loss, unweighted. */
+  /** Per refinement branch, [3]: classification, mask IoU and bag loss, unweighted; for OICR and PCL the one loss, [1]. */
   readonly refinement: readonly Tensor[];
   /** What each refinement branch learned from. */
-  readonly mined: readonly Mined[];
+  readonly mined: readonly (Mined | ProposalClusters | AssignedLabels)[];
 }
 
-/** Factors of the losses in the total: λ of the first branch's pseudo labels, and of the mask IoU loss. */
-const FIRST_BRANCH_LAMBDA = 3;
+/** λ of the pseudo labels of refinement branch k, and the factor of the mask IoU loss in the total. */
+const lambdaOf = (k: number): number => (k === 0 ? 3 : 1);
 const IOU_LOSS_WEIGHT = 3;
 /** Thresholds of the first branch (lib/modeling/heads.py, CIM_layer). */
 const CLS_THRESHOLD = 0.25;
 const IOU_THRESHOLD = 0.5;
+
+/** Whether refinement branches learn the mask IoU, and proposals are scored by cls·iou. */
+export const usesMaskIou = ({ strategy, maskIouHead }: Pick<CimConfig, 'strategy' | 'maskIouHead'>): boolean =>
+  maskIouHead && (strategy === 'cim' || strategy === 'mist');
+
+/** The numbers in {@link lossParts}, one after the other. */
+export function lossTerms(config: CimConfig): LossTerm[] {
+  const { strategy, branches, antiNoiseBranch, clusterLoss } = config;
+  const ownLoss = strategy === 'oicr' || strategy === 'pcl';
+  const refinement = [
+    { name: 'cls', weight: 1 },
+    ...(ownLoss
+      ? []
+      : [
+          { name: 'iou', weight: usesMaskIou(config) ? IOU_LOSS_WEIGHT : 0 },
+          { name: 'bag', weight: 1 },
+        ]),
+  ];
+  return [
+    ...(antiNoiseBranch ? [{ name: 'bag', weight: 1 }] : []),
+    ...(antiNoiseBranch && clusterLoss ? [{ name: 'pcl', weight: 1 }] : []),
+    ...Array.from({ length: strategy === 'wsddn' ? 0 : branches }, () => refinement).flat(),
+  ];
+}
+
+/** All loss values of an image, named and weighted by {@link lossTerms}. */
+export const lossParts = ({ bag, pcl, refinement }: CimLosses): Tensor[] =>
+  [bag, pcl, ...refinement].filter((part) => part !== null);
+
+/** The scores that the next branch is taught by. */
+type Teacher = Pick<MiningInputs, 'cls' | 'det'>;
+
+/** What refinement branch k learns from; without a teacher, from the labels assigned before training. */
+interface Lesson {
+  readonly tape: Tape;
+  readonly k: number;
+  readonly branch: HeadScores['refinement'][number];
+  readonly teacher: Teacher | null;
+  readonly supervision: Supervision;
+}
 
 /**
  * The network of Complete Instances Mining (IJCAI 2023; Generalized_RCNN, lib/modeling/model_builder.py):
@@ -116,16 +170,45 @@ export class Cim {
   losses(
     tape: Tape,
     scores: HeadScores,
-    { labels, clusters, iou, containment }: Supervision,
+    supervision: Supervision,
     antiNoise: (branch: number) => AntiNoise,
   ): CimLosses {
-    const { strategy, seedFraction, thresholdStep, containmentThreshold, antiNoiseSampling, clusterLoss } = this.config;
+    const { strategy, antiNoiseBranch, clusterLoss } = this.config;
+    const { labels, clusters } = supervision;
     const refinement: Tensor[] = [];
-    const mined: Mined[] = [];
-    let teacher = { cls: scores.classifier, det: scores.detector };
+    const mined: CimLosses['mined'][number][] = [];
+    let teacher: Teacher | null = antiNoiseBranch ? { cls: scores.classifier, det: scores.detector } : null;
     if (strategy !== 'wsddn') {
       scores.refinement.forEach((branch, k) => {
-        const found = minePseudoLabels(
+        const lesson = { tape, k, branch, teacher, supervision };
+        const learned =
+          strategy === 'oicr' || strategy === 'pcl'
+            ? this.#learnClusters(lesson, strategy)
+            : this.#learnInstances(lesson, strategy, antiNoise);
+        refinement.push(learned.losses);
+        mined.push(learned.found);
+        teacher = { cls: branch.cls, det: usesMaskIou(this.config) ? branch.iou : null };
+      });
+    }
+    return {
+      bag: antiNoiseBranch ? milBagLoss(tape, scores.classifier, scores.detector, labels, 1) : null,
+      pcl: antiNoiseBranch && clusterLoss ? pclLoss(tape, scores.classifier, clusters, 1) : null,
+      refinement,
+      mined,
+    };
+  }
+
+  /** CIM and MIST. */
+  #learnInstances(
+    { tape, k, branch, teacher, supervision }: Lesson,
+    strategy: 'cim' | 'mist',
+    antiNoise: (branch: number) => AntiNoise,
+  ) {
+    const { seedFraction, thresholdStep, containmentThreshold, antiNoiseSampling, bigProposalsAreBackground } =
+      this.config;
+    const { labels, clusters, iou, containment } = supervision;
+    const found = teacher
+      ? minePseudoLabels(
           tape.device,
           { ...teacher, labels, iou, containment },
           {
@@ -136,22 +219,26 @@ export class Cim {
             iouThreshold: IOU_THRESHOLD + thresholdStep * k,
             containmentThreshold,
             antiNoise: antiNoiseSampling ? antiNoise(k) : null,
+            bigProposalsAreBackground,
           },
-        );
-        const lambda = k === 0 ? FIRST_BRANCH_LAMBDA : 1;
-        const weights = { cls: 1, iou: IOU_LOSS_WEIGHT, bag: 1 };
-        refinement.push(
-          clsIouLoss(tape, { cls: branch.cls, iou: branch.iou, mined: found, labels }, { lambda, weights }),
-        );
-        mined.push(found);
-        teacher = { cls: branch.cls, det: branch.iou };
-      });
-    }
-    return {
-      bag: milBagLoss(tape, scores.classifier, scores.detector, labels, 1),
-      pcl: clusterLoss ? pclLoss(tape, scores.classifier, clusters, 1) : null,
-      refinement,
-      mined,
-    };
+        )
+      : assignedLabels(tape.device, clusters);
+    const useIou = usesMaskIou(this.config);
+    const losses = clsIouLoss(
+      tape,
+      { cls: branch.cls, iou: branch.iou, mined: found, labels },
+      { lambda: lambdaOf(k), weights: { cls: 1, iou: useIou ? IOU_LOSS_WEIGHT : 0, bag: 1 }, useIou },
+    );
+    return { found, losses };
+  }
+
+  /** OICR and PCL. */
+  #learnClusters({ tape, k, branch, teacher, supervision }: Lesson, strategy: 'oicr' | 'pcl') {
+    const { labels, clusters, iou } = supervision;
+    const found = teacher
+      ? mineProposalClusters(tape.device, { ...teacher, labels, iou }, strategy)
+      : assignedLabels(tape.device, clusters);
+    const options = { lambda: lambdaOf(k), pooled: strategy === 'pcl', weight: 1 };
+    return { found, losses: proposalClusterLoss(tape, branch.cls, found, options) };
   }
 }

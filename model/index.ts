@@ -1,7 +1,17 @@
 /** The network of Complete Instances Mining and everything around it that touches neither files nor WebGPU. */
 export * from './assign/index.ts';
 export * from './backbone/index.ts';
-export { type Batch, Cim, type CimConfig, type CimLosses, type Strategy, type Supervision } from './cim.ts';
+export {
+  type Batch,
+  Cim,
+  type CimConfig,
+  type CimLosses,
+  lossParts,
+  lossTerms,
+  type Strategy,
+  type Supervision,
+  usesMaskIou,
+} from './cim.ts';
 export { Classifier, type ClassifierConfig } from './classify/classifier.ts';
 export * from './detect/select-detections.ts';
 export * from './evaluate/coco.ts';

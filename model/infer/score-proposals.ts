@@ -1,5 +1,5 @@
 import { type Device, functional as F, Tape } from '@cim/runtime';
-import type { Cim } from '../cim.ts';
+import { type Cim, type CimConfig, usesMaskIou } from '../cim.ts';
 import { type HostImage, type HostProposals, IMAGE_MEAN, IMAGE_STD, stack, uploadRegions } from '../train/sample.ts';
 
 /** One view of test-time augmentation. */
@@ -11,7 +11,10 @@ export interface TestPass {
 
 /** Class scores of every proposal, [N, C] without background, averaged over the passes. */
 export interface ProposalScores {
-  /** Mean over the refinement branches of cls·iou. Zeros when the network has none. */
+  /**
+   * Mean over the refinement branches of cls·iou, or of cls alone where they do not learn the mask IoU; for WSDDN, whose
+   * refinement branches do not learn, the scores of the anti-noise branch.
+   */
   readonly refinement: Float32Array;
   /** cls·det of the anti-noise branch. */
   readonly antiNoise: Float32Array;
@@ -46,7 +49,7 @@ export async function scoreProposals(
       return cim.forward(new Tape(device, { recording: false }), { images, ...regions }).map(({ blocks }) => blocks);
     });
     for (const blocks of scores) {
-      addScores(await blocks.read(), classes, cim.config.branches, 1 / passes.length, { refinement, antiNoise });
+      addScores(await blocks.read(), cim.config, 1 / passes.length, { refinement, antiNoise });
       blocks.dispose();
     }
   }
@@ -56,19 +59,24 @@ export async function scoreProposals(
 /** Adds `weight` times the scores of one view, from its `HeadScores.blocks`. */
 function addScores(
   blocks: ArrayLike<number>,
-  classes: number,
-  branches: number,
+  config: CimConfig,
   weight: number,
   { refinement, antiNoise }: ProposalScores,
 ): void {
+  const { classes, branches, strategy } = config;
   const stride = blocks.length / (2 + 2 * branches);
-  const add = (sum: Float32Array, a: number, b: number, factor: number): void => {
+  const add = (sum: Float32Array, a: number, b: number | null, factor: number): void => {
     for (let i = 0; i < sum.length; i++) {
       // The first of the C + 1 columns is background.
       const at = i + Math.floor(i / classes) + 1;
-      sum[i] += factor * blocks[a * stride + at] * blocks[b * stride + at];
+      sum[i] += factor * blocks[a * stride + at] * (b === null ? 1 : blocks[b * stride + at]);
     }
   };
   add(antiNoise, 0, 1, weight);
-  for (let k = 0; k < branches; k++) add(refinement, 2 + k, 2 + branches + k, weight / branches);
+  if (strategy === 'wsddn') {
+    add(refinement, 0, 1, weight);
+  } else {
+    const iou = usesMaskIou(config);
+    for (let k = 0; k < branches; k++) add(refinement, 2 + k, iou ? 2 + branches + k : null, weight / branches);
+  }
 }

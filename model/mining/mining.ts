@@ -21,8 +21,11 @@ export interface Mined {
 export interface MiningInputs {
   /** [N, C+1], background first, or [N, C]: class probabilities of the branch before. */
   readonly cls: Tensor;
-  /** [N, C+1], [N, C], or class-agnostic [N, 1]: detection or IoU scores of the branch before. */
-  readonly det: Tensor;
+  /**
+   * [N, C+1], [N, C], or class-agnostic [N, 1]: detection or IoU scores of the branch before. Null: there are none, and
+   * class probabilities stand for them and for cls·det.
+   */
+  readonly det: Tensor | null;
   /** [C], 0 or 1. */
   readonly labels: Tensor;
   /** [N, N] symmetric mask IoU, rounded to half precision. */
@@ -55,6 +58,8 @@ export interface MiningOptions {
   readonly containmentThreshold?: number;
   /** Null: every pseudo ground truth survives. */
   readonly antiNoise: AntiNoise | null;
+  /** Whether proposals that contain almost all others become background ('cim' only); they never do in the original. */
+  readonly bigProposalsAreBackground?: boolean;
 }
 
 /**
@@ -73,37 +78,27 @@ export function minePseudoLabels(
     iouThreshold,
     containmentThreshold = 0.85,
     antiNoise,
+    bigProposalsAreBackground = false,
   }: MiningOptions,
 ): Mined {
-  const [n, clsColumns] = cls.shape;
-  const detColumns = det.size / n;
-  const classes = labels.size;
-  const background = clsColumns - classes;
-  if (
-    (background !== 0 && background !== 1) ||
-    (detColumns !== 1 && detColumns !== classes && detColumns !== classes + 1) ||
-    iou.size !== n * n ||
-    containment.size !== n * n
-  ) {
-    throw new ShapeError(
-      `minePseudoLabels needs cls [N, C+1] or [N, C], det likewise or [N, 1], labels [C] and maps [N, N]; ` +
-        `got [${cls.shape}], [${det.shape}], [${labels.shape}], [${iou.shape}] and [${containment.shape}].`,
-    );
+  const shape = miningShape({ cls, det, labels, iou });
+  const { n, classes } = shape;
+  if (containment.size !== n * n) {
+    throw new ShapeError(`The containment of ${n} proposals must be [${n}, ${n}]; it is [${containment.shape}].`);
   }
-  const shape = { n, classes, clsColumns, detColumns };
+  const scores = { cls, det: det ?? cls, labels };
 
   const claimed = device.empty([classes, n], 'u32');
   const claim = { ...shape, seeds: Math.ceil(seedFraction * n), nmsThreshold: float16(nmsThreshold) };
   const work = device.empty([kernels.claimWorkSize(claim)], 'u32');
-  if (strategy === 'cim') {
+  const usable = strategy === 'cim' ? device.empty([n], 'u32') : null;
+  if (usable) {
     const threshold = float16(containmentThreshold);
-    const usable = device.empty([n], 'u32');
     device.run(kernels.usableProposals({ n, threshold }), { containment, usable });
     const kernel = kernels.claimContainers({ ...claim, containmentThreshold: threshold });
-    device.run(kernel, { cls, det, labels, iou, containment, usable, work, claimed });
-    usable.dispose();
+    device.run(kernel, { ...scores, iou, containment, usable, work, claimed });
   } else {
-    device.run(kernels.claimSeeds(claim), { cls, det, labels, iou, work, claimed });
+    device.run(kernels.claimSeeds(claim), { ...scores, iou, work, claimed });
   }
   work.dispose();
 
@@ -113,7 +108,7 @@ export function minePseudoLabels(
   const { given, ...sampling } = samplingFrom(device, antiNoise);
   const select = kernels.selectPseudoTruths({ ...shape, ...sampling });
   // Without given numbers any tensor serves: the kernel does not read it.
-  device.run(select, { cls, det, labels, claimed, given: given ?? labels, seedLabels, seedWeights, truths });
+  device.run(select, { ...scores, claimed, given: given ?? labels, seedLabels, seedWeights, truths });
   given?.dispose();
   claimed.dispose();
 
@@ -126,9 +121,37 @@ export function minePseudoLabels(
     iouThreshold: float16(iouThreshold),
   });
   device.run(assign, { iou, truths, seedLabels, seedWeights, pseudoLabels, pseudoIou, lossWeights });
+  if (usable && bigProposalsAreBackground) {
+    device.run(kernels.bigProposalsToBackground({ n }), { usable, pseudoLabels });
+  }
+  usable?.dispose();
   const count = truths.view([1], 0);
   truths.dispose();
   return { pseudoLabels, pseudoIou, lossWeights, count, seedLabels, seedWeights };
+}
+
+/** @throws ShapeError for tensors that do not belong to the same proposals and classes. */
+export function miningShape({
+  cls,
+  det,
+  labels,
+  iou,
+}: Pick<MiningInputs, 'cls' | 'det' | 'labels' | 'iou'>): kernels.MiningShape {
+  const [n, clsColumns] = cls.shape;
+  const detColumns = det ? det.size / n : 0;
+  const classes = labels.size;
+  const background = clsColumns - classes;
+  if (
+    (background !== 0 && background !== 1) ||
+    (det && ![1, classes, classes + 1].includes(detColumns)) ||
+    iou.size !== n * n
+  ) {
+    throw new ShapeError(
+      `Mining needs cls [N, C+1] or [N, C], det likewise or [N, 1], labels [C] and iou [N, N]; ` +
+        `got [${cls.shape}], [${det?.shape ?? 'none'}], [${labels.shape}] and [${iou.shape}].`,
+    );
+  }
+  return { n, classes, clsColumns, detColumns };
 }
 
 function samplingFrom(

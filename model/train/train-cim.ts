@@ -1,10 +1,10 @@
 import { type Device, type Generator, philox, Tape } from '@cim/runtime';
-import type { Cim, CimConfig } from '../cim.ts';
+import { type Cim, lossParts, lossTerms } from '../cim.ts';
 import { OverlapCache } from '../masks/index.ts';
 import type { AntiNoise } from '../mining/index.ts';
 import type { Solver } from '../solver/solver.ts';
 import { type LoopOptions, trainLoop } from './loop.ts';
-import { gather, type LossTerm } from './loss-terms.ts';
+import { gather } from './loss-terms.ts';
 import { SampleSequence, type SampleSource } from './order.ts';
 import {
   type Augmentation,
@@ -32,17 +32,6 @@ export interface CimTraining {
   readonly imagesPerPass: number;
   readonly view: TrainingView;
 }
-
-/** The original's four losses of one image, in the order they are gathered. */
-const lossTerms = ({ clusterLoss, strategy, branches }: CimConfig): LossTerm[] => [
-  { name: 'bag', weight: 1 },
-  ...(clusterLoss ? [{ name: 'pcl', weight: 1 }] : []),
-  ...Array.from({ length: strategy === 'wsddn' ? 0 : branches }, () => [
-    { name: 'cls', weight: 1 },
-    { name: 'iou', weight: 3 },
-    { name: 'bag', weight: 1 },
-  ]).flat(),
-];
 
 /** Draws are keyed by step, image and branch, so they do not depend on what else a run draws. */
 const antiNoiseFor = (seed: number, step: number, image: number): ((branch: number) => AntiNoise) => {
@@ -110,8 +99,7 @@ export async function trainCim(
           group.forEach(({ index, sample }, i) => {
             const supervision = uploadSupervision(device, sample, overlaps);
             const losses = cim.losses(tape, scores[i], supervision, antiNoiseFor(generator.seed, step, index));
-            const { bag, pcl, refinement } = losses;
-            gather(device, [bag, ...(pcl ? [pcl] : []), ...refinement], values, index * terms.length);
+            gather(device, lossParts(losses), values, index * terms.length);
           });
           tape.backward();
         });

@@ -96,10 +96,9 @@ async function variantDetections(
   const recipe = { ...run.recipe, seed, cim: { ...run.recipe.cim, ...change } };
   const variant: Run = { ...run, folder, recipe };
   await trainCimStage(variant, run.proposals);
-  const head = recipe.cim.strategy === 'wsddn' ? 'antiNoise' : 'refinement';
   const results: CocoResult[] = [];
   await inferImages(variant, 'Detect', run.val.images, (found) => {
-    results.push(...cocoResults(run, found, head));
+    results.push(...cocoResults(run, found, 'refinement'));
   });
   await writeFileAtomic(folder.results, JSON.stringify(results));
   return results;

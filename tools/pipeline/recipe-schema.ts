@@ -81,7 +81,7 @@ export const recipeSchema: z.ZodType<Recipe> = z.strictObject({
   cim: z.strictObject({
     region: z.strictObject({ channels: count, hidden: count, fuseMasks: z.boolean() }),
     branches: count,
-    strategy: z.literal(['cim', 'mist', 'wsddn']),
+    strategy: z.literal(['cim', 'mist', 'oicr', 'pcl', 'wsddn']),
     seedFraction: share,
     thresholdStep: share,
     containmentThreshold: share,

@@ -1,4 +1,5 @@
 import { type Batch, Cim, type Supervision } from '@cim/model/cim';
+import type { Mined } from '@cim/model/mining/index';
 import { constant } from '@cim/model/nn/initialise';
 import { ParameterStore } from '@cim/model/nn/parameters';
 import type { ScheduleConfig } from '@cim/model/solver/schedule';
@@ -136,7 +137,7 @@ async function checkEndToEnd(device: Device, golden: Golden): Promise<Comparison
       supervision,
       (k) => recordedDraws(golden, `.s${step}.l${k}`) ?? { draws: [] },
     );
-    for (const [k, { pseudoLabels, pseudoIou, lossWeights }] of found.mined.entries()) {
+    for (const [k, { pseudoLabels, pseudoIou, lossWeights }] of (found.mined as Mined[]).entries()) {
       const at = `.s${step}.l${k}`;
       await add(`out.pseudo_labels${at}`, pseudoLabels.read(), tolerances.exact);
       await add(`out.pseudo_iou_labels${at}`, pseudoIou.read(), tolerances.exact);
@@ -145,7 +146,7 @@ async function checkEndToEnd(device: Device, golden: Golden): Promise<Comparison
     const branches = await Promise.all(found.refinement.map((losses) => losses.read()));
     const sum = (i: number): number => branches.reduce((total, losses) => total + losses[i], 0);
     const losses: Record<string, number> = {
-      bag_loss: (await found.bag.read())[0] + sum(2),
+      bag_loss: (await found.bag!.read())[0] + sum(2),
       pcl_loss: (await found.pcl!.read())[0],
       cls_loss: sum(0),
       iou_loss: 3 * sum(1),
