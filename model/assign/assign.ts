@@ -6,6 +6,9 @@ import { averageMask } from './average-mask.ts';
 /** A peak or point outside the image, or of a class that does not exist. */
 export class PeakError extends ReportedError {}
 
+/** What a cluster is made around, in image pixels. */
+export type AssignedPeak = Omit<Peak, 'score'>;
+
 export interface AssignOptions {
   /** C, without the background. */
   readonly numClasses: number;
@@ -28,7 +31,7 @@ export interface AssignOptions {
  */
 export function assignClusters(
   proposals: PackedMasks,
-  peaks: readonly Omit<Peak, 'score'>[],
+  peaks: readonly AssignedPeak[],
   { numClasses, averageThreshold = 0.7, iouThreshold = 0.5 }: AssignOptions,
 ): Float32Array {
   const { words, count, width, height } = proposals;

@@ -1,10 +1,10 @@
 /** Stage 1: a classifier from scratch, on image labels. */
 
 import { Classifier } from '@cim/model/classify/classifier';
+import { classifierInput } from '@cim/model/classify/input';
 import { classificationMap } from '@cim/model/evaluate/classification';
-import { type HostImage, IMAGE_MEAN, IMAGE_STD } from '@cim/model/train/sample';
 import { trainClassifier } from '@cim/model/train/train-classifier';
-import { type Device, functional as F, Generator, Tape, type Tensor } from '@cim/runtime';
+import { Generator, Tape } from '@cim/runtime';
 import type { DatasetImage, LabelledImage } from '../datasets/dataset.ts';
 import type { DecodeSize } from '../images/decode.ts';
 import { loadTrained, readCheckpoint } from './checkpoint.ts';
@@ -23,9 +23,13 @@ export function labelVector({ labels }: Pick<LabelledImage, 'labels'>, classes: 
   return vector;
 }
 
-/** The most frequent working size: a batch needs one size, so the classifier sees every image stretched to it. */
+/**
+ * The size that the classifier sees every image stretched to, since a batch needs one size: the recipe's, as Pillow
+ * stretches, or the most frequent working size.
+ */
 export async function canvasSize(context: RunContext): Promise<DecodeSize> {
   const { train, recipe } = context;
+  if (recipe.classifier.canvas) return { ...recipe.classifier.canvas, fit: 'stretch' };
   const images = new WorkingImages(context, insideSize(recipe.workingSize));
   const counts = new Map<string, { count: number; width: number; height: number }>();
   const stride = Math.max(1, Math.floor(train.images.length / SIZE_SAMPLE));
@@ -68,7 +72,11 @@ export async function trainClassifierStage(context: RunContext, canvas: DecodeSi
 const createClassifier = ({ device, recipe, classes }: RunContext, generator: Generator): Classifier =>
   new Classifier(
     device,
-    { classes: classes.length, backbone: recipe.backbone, pooling: recipe.classifier.pooling },
+    {
+      classes: classes.length,
+      backbone: recipe.classifier.backbone ?? recipe.backbone,
+      pooling: recipe.classifier.pooling,
+    },
     generator,
   );
 
@@ -78,17 +86,6 @@ export async function loadClassifier(context: RunContext): Promise<Classifier> {
   await loadTrained(await readCheckpoint(context.folder.classifier, 'classifier'), context, classifier.parameters);
   return classifier;
 }
-
-/** An image as inference takes it, [1, 3, H, W]. */
-export const inputOf = (device: Device, { rgb, width, height }: HostImage): Tensor =>
-  F.prepareImage(device, rgb, {
-    width,
-    height,
-    targetSize: Math.max(width, height),
-    flip: false,
-    mean: IMAGE_MEAN,
-    std: IMAGE_STD,
-  });
 
 /** Mean AP of image classification, in percent. */
 export async function evaluateClassifier(
@@ -105,7 +102,7 @@ export async function evaluateClassifier(
     const image = await working.load(entry);
     if (!image) return;
     const result = device.scope(() =>
-      classifier.scores(new Tape(device, { recording: false }), inputOf(device, image)),
+      classifier.scores(new Tape(device, { recording: false }), classifierInput(device, image)),
     );
     scores.push(...(await result.read()));
     labels.push(...labelVector(entry, classes.length));

@@ -4,9 +4,10 @@ import { Cim } from '@cim/model/cim';
 import type { HostProposals, HostSample } from '@cim/model/train/sample';
 import { trainCim } from '@cim/model/train/train-cim';
 import { Generator } from '@cim/runtime';
+import { expandClusters, readClusters } from '../assign/clusters.ts';
 import type { LabelledImage } from '../datasets/dataset.ts';
+import { DataError } from '../errors.ts';
 import type { ProposalSource } from '../proposals/source.ts';
-import { readClusters } from './assign.ts';
 import { loadTrained, readCheckpoint } from './checkpoint.ts';
 import { labelVector } from './classify.ts';
 import type { RunContext } from './context.ts';
@@ -44,7 +45,7 @@ export async function trainCimStage(context: RunContext, proposals: ProposalSour
 async function sampleSource(context: RunContext, proposals: ProposalSource) {
   const { train, classes, folder, recipe, report } = context;
   const images = new WorkingImages(context, insideSize(recipe.workingSize));
-  const clusters = await readClusters(folder.labels);
+  const clusters = await readClusters(folder.labels, recipe, classes);
   const prepared = new Map<number, HostProposals>();
   let bytes = 0;
   const regionsOf = async (entry: LabelledImage, image: WorkingImage): Promise<HostProposals | null> => {
@@ -68,7 +69,14 @@ async function sampleSource(context: RunContext, proposals: ProposalSource) {
         report.warn(`${entry.fileName} has no cluster labels in ${folder.labels}: it is left out.`);
         return null;
       }
-      return { image, proposals: regions, labels: labelVector(entry, classes.length), clusters: assigned };
+      if (assigned.length !== 2 * regions.masks.count) {
+        throw new DataError(
+          `${folder.labels} labels ${assigned.length / 2} proposals of ${entry.fileName}, which has ${regions.masks.count}.`,
+          'The labels belong to other proposals: delete the file and run `cim assign` again.',
+        );
+      }
+      const labels = labelVector(entry, classes.length);
+      return { image, proposals: regions, labels, clusters: expandClusters(assigned, classes.length + 1) };
     },
   };
 }
