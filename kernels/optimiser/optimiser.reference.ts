@@ -1,12 +1,14 @@
 /** Plain f64 references of the optimisers: they return the new values. */
-import type { UpdateOptions } from './optimiser.ts';
+import type { SgdMomentum, UpdateOptions } from './optimiser.ts';
 
 export function sgd(
   { p, grad, momentum, scale }: Record<'p' | 'grad' | 'momentum', ArrayLike<number>> & { scale: number },
-  { lr, weightDecay, momentum: mu }: Omit<UpdateOptions, 'n'> & { momentum: number },
+  { lr, weightDecay, momentum: mu, nesterov = false }: Omit<UpdateOptions, 'n'> & SgdMomentum,
 ) {
-  const buffer = Float64Array.from(momentum, (b, i) => mu * b + scale * grad[i] + weightDecay * p[i]);
-  return { p: Float64Array.from(p, (v, i) => v - lr * buffer[i]), momentum: buffer };
+  const gradient = Float64Array.from(p, (v, i) => scale * grad[i] + weightDecay * v);
+  const buffer = Float64Array.from(momentum, (b, i) => mu * b + gradient[i]);
+  const change = nesterov ? buffer.map((b, i) => gradient[i] + mu * b) : buffer;
+  return { p: Float64Array.from(p, (v, i) => v - lr * change[i]), momentum: buffer };
 }
 
 export function adamW(

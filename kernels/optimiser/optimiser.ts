@@ -2,7 +2,7 @@
  * Updates of flat parameter arrays p [n] from their gradients, in place. The gradient is first multiplied by
  * scale [1], which is {@link clipFactor}'s result, or 1.
  *
- * - `sgd`         PyTorch's SGD with momentum and coupled weight decay, no dampening
+ * - `sgd`         PyTorch's SGD with (Nesterov) momentum and coupled weight decay, no dampening
  * - `adamW`       Adam with decoupled weight decay (Loshchilov & Hutter 2019; PyTorch's AdamW)
  * - `clipFactor`  the factor that bounds the norm of all gradients together (PyTorch's clip_grad_norm_)
  *
@@ -19,29 +19,43 @@ export interface UpdateOptions {
   readonly weightDecay: number;
 }
 
+export interface SgdMomentum {
+  /** μ. */
+  readonly momentum: number;
+  /** Looks one step of momentum ahead. */
+  readonly nesterov?: boolean;
+}
+
 /**
- * momentum = μ·momentum + scale·grad + weightDecay·p; p −= lr·momentum. Momentum starts at zero, which equals
- * PyTorch's copy of the first gradient.
+ * g = scale·grad + weightDecay·p; momentum = μ·momentum + g; p −= lr·momentum, with `nesterov` lr·(g + μ·momentum).
+ * Momentum starts at zero, which equals PyTorch's copy of the first gradient.
  */
 export function sgd({
   n,
   lr,
   weightDecay,
   momentum,
-}: UpdateOptions & { momentum: number }): Kernel<'p' | 'grad' | 'momentum' | 'scale'> {
+  nesterov = false,
+}: UpdateOptions & SgdMomentum): Kernel<'p' | 'grad' | 'momentum' | 'scale'> {
   return defineKernel({
     name: 'optimiser.sgd',
+    constants: { nesterov },
     bindings: { p: write(), grad: read(), momentum: write(), scale: read() },
     uniforms: { n: u32(n), lr: f32(lr), weightDecay: f32(weightDecay), mu: f32(momentum) },
     grid: linearGrid(n, WORKGROUP),
     flops: 7 * n,
     bytes: 20 * n,
-    source: () => wgsl`${linearIndex(WORKGROUP)}
+    source: (constants) => wgsl`${linearIndex(WORKGROUP)}
   if (i >= u.n) { return; }
   let value = p[i];
-  let change = u.mu * momentum[i] + scale[0] * grad[i] + u.weightDecay * value;
+  let gradient = scale[0] * grad[i] + u.weightDecay * value;
+  let change = u.mu * momentum[i] + gradient;
   momentum[i] = change;
+#if ${constants.nesterov}
+  p[i] = value - u.lr * (gradient + u.mu * change);
+#else
   p[i] = value - u.lr * change;
+#endif
 }`,
   });
 }

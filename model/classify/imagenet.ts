@@ -1,5 +1,6 @@
 import { type Device, functional as F, type Generator, type Tape, type Tensor } from '@cim/runtime';
-import { type Backbone, type BackboneConfig, createBackbone } from '../backbone/index.ts';
+import { type Backbone, type BackboneConfig, createBackbone, HRNET_NAMES, hrnet, resnet50 } from '../backbone/index.ts';
+import { normal } from '../nn/initialise.ts';
 import { Linear, type Pass } from '../nn/layers.ts';
 import { ParameterStore } from '../nn/parameters.ts';
 
@@ -7,6 +8,12 @@ export interface ImageNetConfig {
   readonly classes: number;
   readonly backbone: BackboneConfig;
 }
+
+/** Backbones as they are pre-trained, nothing frozen, by name: hrnet_w18_small_v1 … hrnet_w64, resnet50. */
+export const imageNetBackbones: ReadonlyMap<string, BackboneConfig> = new Map<string, BackboneConfig>([
+  ...HRNET_NAMES.map((name) => [`hrnet_${name}`, hrnet(name, { freezeAt: 0 })] as const),
+  ['resnet50', resnet50({ stages: 4, freezeAt: 0 })],
+]);
 
 /** Names of the linear layer in published weights: torchvision's ResNets call it fc. */
 const headName = ({ type }: BackboneConfig): string => (type === 'resnet' ? 'fc' : 'classifier');
@@ -32,25 +39,37 @@ export class ImageNetClassifier {
 
   /**
    * @param images [B, 3, H, W], normalised.
-   * @param observe is shown the backbone's features, [B, channels, h, w].
    * @returns logits [B, classes].
    */
-  logits(pass: Pass, images: Tensor, observe?: (features: Tensor) => void): Tensor {
+  logits(pass: Pass, images: Tensor): Tensor {
     const { tape } = pass;
     const features = this.backbone.forward(pass, images);
-    observe?.(features);
     const [batch, channels] = features.shape;
     const pooled = F.adaptiveAvgPool2d(tape, features, [1, 1]);
     return this.#linear.forward(pass, tape.reshape(pooled, [batch, channels]));
   }
 
   /**
-   * Records the cross entropy of a batch, with batch statistics.
+   * Records the mean cross entropy of a batch, with batch statistics.
    * @param labels u32 [B], class indices.
-   * @returns the mean loss [1] and the logits [B, classes].
+   * @returns the loss of every image [B] and the logits [B, classes].
    */
-  loss(tape: Tape, images: Tensor, labels: Tensor): { loss: Tensor; logits: Tensor } {
+  loss(tape: Tape, images: Tensor, labels: Tensor): { losses: Tensor; logits: Tensor } {
     const logits = this.logits({ tape, batchStatistics: true }, images);
-    return { loss: F.crossEntropyLoss(tape, logits, labels, 1), logits };
+    return { losses: F.crossEntropyLoss(tape, logits, labels), logits };
+  }
+
+  /**
+   * Draws all convolution weights from N(0, 2/(out · k²)), as both published trainings begin (torch's kaiming_normal_ with
+   * fan_out).
+   */
+  initialise(generator: Generator): void {
+    for (const tensor of this.parameters.tensors.values()) {
+      if (tensor.shape.length !== 4) continue;
+      const [outChannels, , height, width] = tensor.shape;
+      const values = new Float32Array(tensor.size);
+      normal(Math.sqrt(2 / (outChannels * height * width)))(generator, values);
+      tensor.write(values);
+    }
   }
 }

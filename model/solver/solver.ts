@@ -27,6 +27,8 @@ export interface SgdConfig extends CommonConfig {
   readonly momentum: number;
   /** Rescale momentum by new/old when the learning rate changes by more than ×1.1 (SCALE_MOMENTUM). */
   readonly scaleMomentum: boolean;
+  /** Nesterov's momentum. */
+  readonly nesterov?: boolean;
 }
 export interface AdamWConfig extends CommonConfig {
   readonly type: 'adamw';
@@ -125,7 +127,7 @@ export class Solver {
     const p = view(arena.values, run);
     const grad = view(arena.gradients, run);
     if (config.type === 'sgd') {
-      const kernel = kernels.sgd({ ...options, momentum: config.momentum });
+      const kernel = kernels.sgd({ ...options, momentum: config.momentum, nesterov: config.nesterov });
       this.#device.run(kernel, { p, grad, momentum: view(moments.momentum, run), scale });
     } else {
       const kernel = kernels.adamW({ ...options, betas: config.betas, epsilon: ADAM_EPSILON, step: step + 1 });

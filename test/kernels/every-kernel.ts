@@ -236,7 +236,7 @@ const KERNELS: Record<KernelFunction, readonly (Kernel<never> | Plan)[]> = {
     }),
   ],
   // optimiser
-  sgd: [kernels.sgd({ ...update, momentum: 0.9 })],
+  sgd: both.map((nesterov) => kernels.sgd({ ...update, momentum: 0.9, nesterov })),
   adamW: [kernels.adamW({ ...update, betas: [0.9, 0.999], epsilon: 1e-8, step: 1 })],
   clipFactor: [kernels.clipFactor({ partials: 5, maxNorm: 1 })],
 };

@@ -14,11 +14,13 @@ for (const n of [1, 65, 1000]) {
   const scale = 0.4;
 
   test(`sgd of ${n}`, async () => {
-    const options = { lr: 0.1, momentum: 0.9, weightDecay: 0.05 };
-    const actual = await runKernel(device, kernels.sgd({ n, ...options }), { p, grad, momentum: m, scale: [scale] });
-    const expected = reference.sgd({ p, grad, momentum: m, scale }, options);
-    expectClose(actual.p, expected.p);
-    expectClose(actual.momentum, expected.momentum);
+    for (const nesterov of [false, true]) {
+      const options = { lr: 0.1, momentum: 0.9, nesterov, weightDecay: 0.05 };
+      const actual = await runKernel(device, kernels.sgd({ n, ...options }), { p, grad, momentum: m, scale: [scale] });
+      const expected = reference.sgd({ p, grad, momentum: m, scale }, options);
+      expectClose(actual.p, expected.p);
+      expectClose(actual.momentum, expected.momentum);
+    }
   });
 
   for (const step of [1, 7]) {

@@ -2,21 +2,27 @@
 
 import type { ParameterStore } from '@cim/model/nn/parameters';
 import { type LazyTensor, type StateDict, StateDictError } from '@cim/model/nn/state-dict';
-import type { Recipe } from '@cim/model/recipe/recipe';
 import type { Solver } from '@cim/model/solver/solver';
 import type { Generator, GeneratorState } from '@cim/runtime';
 import type { DatasetClass } from '../datasets/dataset.ts';
 import { CheckpointError } from '../errors.ts';
 import { type LazySafeTensor, openSafetensors, writeSafetensors } from '../formats/safetensors.ts';
 
-export type CheckpointKind = 'classifier' | 'cim';
+export type CheckpointKind = 'classifier' | 'cim' | 'imagenet';
+
+/** What a training was told to do; only one with an equal recipe goes on from its checkpoint. */
+export interface TrainingRecipe {
+  readonly name: string;
+  /** Steps between checkpoints. */
+  readonly checkpointEvery: number;
+}
 
 /** What a checkpoint says beside its tensors. */
 export interface CheckpointInfo {
   readonly kind: CheckpointKind;
   /** Steps done. */
   readonly step: number;
-  readonly recipe: Recipe;
+  readonly recipe: TrainingRecipe;
   readonly classes: readonly DatasetClass[];
   readonly generator: GeneratorState;
   /** Learning rate of the last step: the momentum correction compares with it. */
@@ -88,7 +94,7 @@ export async function readCheckpoint(path: string, kind: CheckpointKind): Promis
       path,
       kind,
       step: Number(metadata.step),
-      recipe: JSON.parse(metadata.recipe) as Recipe,
+      recipe: JSON.parse(metadata.recipe) as TrainingRecipe,
       classes: JSON.parse(metadata.classes) as DatasetClass[],
       generator: JSON.parse(metadata.generator) as GeneratorState,
       lr: Number(metadata.lr),

@@ -2,9 +2,9 @@ import { existsSync } from 'node:fs';
 import type { ParameterStore } from '@cim/model/nn/parameters';
 import type { Solver } from '@cim/model/solver/solver';
 import type { Generator } from '@cim/runtime';
+import type { DatasetClass } from '../datasets/dataset.ts';
 import { CheckpointError } from '../errors.ts';
-import { type CheckpointKind, checkClasses, loadWeights, readCheckpoint } from './checkpoint.ts';
-import type { RunContext } from './context.ts';
+import { type CheckpointKind, checkClasses, loadWeights, readCheckpoint, type TrainingRecipe } from './checkpoint.ts';
 
 /**
  * Brings model, solver and generator to the state of a checkpoint, if there is one, and returns the number of steps it
@@ -14,7 +14,7 @@ import type { RunContext } from './context.ts';
 export async function resumeTraining(
   path: string,
   kind: CheckpointKind,
-  { recipe, classes }: Pick<RunContext, 'recipe' | 'classes'>,
+  { recipe, classes }: { readonly recipe: TrainingRecipe; readonly classes: readonly DatasetClass[] },
   parameters: ParameterStore,
   solver: Solver,
   generator: Generator,

@@ -2,14 +2,20 @@ import type { ParameterStore } from '@cim/model/nn/parameters';
 import { Solver, type SolverConfig } from '@cim/model/solver/solver';
 import type { LoopOptions } from '@cim/model/train/loop';
 import type { Generator } from '@cim/runtime';
-import { type CheckpointKind, saveCheckpoint } from './checkpoint.ts';
+import { type CheckpointKind, saveCheckpoint, type TrainingRecipe } from './checkpoint.ts';
 import type { RunContext } from './context.ts';
 import { resumeTraining } from './resume.ts';
 import type { CurvePoint } from './summary.ts';
 import { TrainingLog } from './training-log.ts';
 
-export interface TrainingStage {
-  readonly kind: CheckpointKind;
+/** What a training needs of its surroundings: the checkpoint's file stands in `folder` under the training's kind. */
+export interface TrainingContext<K extends CheckpointKind> extends Pick<RunContext, 'device' | 'classes' | 'report'> {
+  readonly recipe: TrainingRecipe;
+  readonly folder: Readonly<Record<K, string>> & { log(kind: K): string };
+}
+
+export interface TrainingStage<K extends CheckpointKind> {
+  readonly kind: K;
   /** Of the progress bar. */
   readonly label: string;
   readonly steps: number;
@@ -21,10 +27,13 @@ export interface TrainingStage {
 }
 
 /**
- * What both trainings share: goes on where the checkpoint stands, logs every step, shows progress and saves checkpoints.
+ * What all trainings share: goes on where the checkpoint stands, logs every step, shows progress and saves checkpoints.
  * Returns the whole curve.
  */
-export async function runTraining(context: RunContext, stage: TrainingStage): Promise<readonly CurvePoint[]> {
+export async function runTraining<K extends CheckpointKind>(
+  context: TrainingContext<NoInfer<K>>,
+  stage: TrainingStage<K>,
+): Promise<readonly CurvePoint[]> {
   const { device, folder, recipe, classes, report } = context;
   const { kind, label, steps, parameters, generator } = stage;
   const path = folder[kind];
