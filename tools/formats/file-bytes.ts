@@ -8,25 +8,30 @@ export type Fail = (problem: string, cause?: unknown) => never;
 /** Longest single read: file systems refuse more than 2 GiB at once. */
 const READ_CHUNK = 2 ** 30;
 
+/** An open file. */
+export interface OpenFile {
+  readonly handle: FileHandle;
+  readonly size: number;
+  /** What changes when another file takes its place. */
+  readonly version: string;
+}
+
 /** Opens a regular file for the time of `use`. */
-export async function withFile<T>(
-  path: string,
-  fail: Fail,
-  use: (file: FileHandle, size: number) => Promise<T>,
-): Promise<T> {
-  const file = await open(path, 'r').catch((error: unknown) => fail(reasonOf(error), error));
+export async function withFile<T>(path: string, fail: Fail, use: (file: OpenFile) => Promise<T>): Promise<T> {
+  const handle = await open(path, 'r').catch((error: unknown) => fail(reasonOf(error), error));
   try {
-    const status = await file.stat();
+    const status = await handle.stat();
     if (!status.isFile()) fail('it is not a file');
-    return await use(file, status.size);
+    const { dev, ino, size, mtimeMs } = status;
+    return await use({ handle, size, version: `${dev}:${ino}:${size}:${mtimeMs}` });
   } finally {
-    await file.close();
+    await handle.close();
   }
 }
 
 /** The bytes [position, position + length) of an open file. */
 export async function readRange(
-  file: FileHandle,
+  { handle }: OpenFile,
   position: number,
   length: number,
   fail: Fail,
@@ -34,7 +39,7 @@ export async function readRange(
   const bytes = new Uint8Array(length);
   for (let done = 0; done < length; ) {
     const wanted = Math.min(length - done, READ_CHUNK);
-    const { bytesRead } = await file
+    const { bytesRead } = await handle
       .read(bytes, done, wanted, position + done)
       .catch((error: unknown) => fail(reasonOf(error), error));
     if (bytesRead === 0) fail(`the file is truncated at byte ${position + done}`);
@@ -45,7 +50,7 @@ export async function readRange(
 
 /** A whole file of at most `limit` bytes. */
 export const readWhole = (path: string, limit: number, fail: Fail): Promise<Uint8Array<ArrayBuffer>> =>
-  withFile(path, fail, (file, size) => {
-    if (size > limit) fail(`it has ${size} bytes; at most ${limit} can be read`);
-    return readRange(file, 0, size, fail);
+  withFile(path, fail, (file) => {
+    if (file.size > limit) fail(`it has ${file.size} bytes; at most ${limit} can be read`);
+    return readRange(file, 0, file.size, fail);
   });

@@ -32,15 +32,18 @@ export const isShape = (value: unknown): value is number[] =>
 const MAX_DIMENSIONS = 32;
 
 /** An array whose elements may still be in a file: what state dicts are made of. */
-export interface LazyTensor<D extends DType = DType> {
+export interface LazyArray<D extends DType = DType> {
   readonly dtype: D;
   readonly shape: readonly number[];
-  /** The elements, row-major. @throws ReportedError when the file cannot be read any more. */
-  load(): Promise<NdArray<D>>;
+  /**
+   * `count` row-major elements from `first` on; all of them by default.
+   * @throws ReportedError when the file cannot be read any more.
+   */
+  read(first?: number, count?: number): Promise<ArrayOf<D>>;
 }
 
 /** An array in row-major order. */
-export class NdArray<D extends DType = DType> implements LazyTensor<D> {
+export class NdArray<D extends DType = DType> implements LazyArray<D> {
   readonly dtype: D;
   readonly shape: readonly number[];
   readonly data: ArrayOf<D>;
@@ -55,19 +58,13 @@ export class NdArray<D extends DType = DType> implements LazyTensor<D> {
     this.data = data;
   }
 
-  /** Itself: there is nothing to wait for. */
-  async load(): Promise<this> {
-    return this;
+  async read(first = 0, count = this.data.length - first): Promise<ArrayOf<D>> {
+    return this.data.subarray(first, first + count) as ArrayOf<D>;
   }
 
-  /** The elements as float32, float16 and bfloat16 widened exactly; the data itself where it is float32. */
+  /** The elements as float32, see {@link toFloat32}. */
   toFloat32(): Float32Array {
-    const { dtype, data } = this as NdArray;
-    if (dtype === 'float16') return widenFloat16(data as Uint16Array);
-    if (dtype === 'bfloat16') return widenBfloat16(data as Uint16Array);
-    if (data instanceof Float32Array) return data;
-    if (data instanceof BigInt64Array || data instanceof BigUint64Array) return Float32Array.from(data, Number);
-    return Float32Array.from(data);
+    return toFloat32(this.dtype, this.data);
   }
 
   /** The elements as numbers. Integers beyond ±2^53 are rounded. */
@@ -76,6 +73,15 @@ export class NdArray<D extends DType = DType> implements LazyTensor<D> {
     if (dtype === 'float16' || dtype === 'bfloat16') return Array.from(this.toFloat32());
     return Array.from(data as ArrayLike<number | bigint>, Number);
   }
+}
+
+/** Elements as float32; float16 and bfloat16 are widened exactly. The data itself where it is float32. */
+export function toFloat32(dtype: DType, data: ArrayOf<DType>): Float32Array {
+  if (dtype === 'float16') return widenFloat16(data as Uint16Array);
+  if (dtype === 'bfloat16') return widenBfloat16(data as Uint16Array);
+  if (data instanceof Float32Array) return data;
+  if (data instanceof BigInt64Array || data instanceof BigUint64Array) return Float32Array.from(data, Number);
+  return Float32Array.from(data);
 }
 
 /** An array of Python objects or MATLAB cells, in row-major order. */
@@ -101,7 +107,8 @@ export function decodeElements<D extends DType>(dtype: D, bytes: Uint8Array, big
 export const zeros = <D extends DType>(dtype: D, count: number): ArrayOf<D> => new ARRAYS[dtype](count) as ArrayOf<D>;
 
 /** The elements as little-endian bytes, without a copy. */
-export const bytesOf = ({ data }: NdArray): Uint8Array => new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+export const bytesOf = (data: ArrayOf<DType>): Uint8Array =>
+  new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 
 function swapBytes(bytes: Uint8Array, width: number): void {
   for (let at = 0; at < bytes.length; at += width) bytes.subarray(at, at + width).reverse();
@@ -118,16 +125,15 @@ export function toRowMajor<T extends Elements>(source: T, shape: readonly number
   return target;
 }
 
-/** The elements of a strided view, row-major. `strides` and `offset` count elements of `source`. */
+/** The elements of a strided view, row-major, in `target`. `strides` count elements of `source`. */
 export function gatherView<T extends ArrayOf<DType>>(
   source: T,
-  offset: number,
   shape: readonly number[],
   strides: readonly number[],
   target: T,
 ): T {
   gather(shape, strides, (to, from, count, stride) => {
-    for (let i = 0; i < count; i++) target[to + i] = source[offset + from + i * stride];
+    for (let i = 0; i < count; i++) target[to + i] = source[from + i * stride];
   });
   return target;
 }

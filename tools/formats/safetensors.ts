@@ -4,9 +4,9 @@
  * without holes. The header is padded with spaces so that the data starts at a multiple of 8, and tensors are stored by
  * falling element size, so every element is aligned in a mapped file.
  */
-import { type FileHandle, open } from 'node:fs/promises';
 import { CheckpointError, reasonOf } from '../errors.ts';
 import { writeFileAtomic } from './atomic.ts';
+import { type Fail, type OpenFile, readRange, withFile } from './file-bytes.ts';
 import { isRecord } from './json.ts';
 
 /** Float16 and bfloat16 numbers stay raw bits in a Uint16Array; booleans are bytes 0 and 1. */
@@ -54,8 +54,6 @@ export interface Safetensors<T = SafeTensor> {
 
 /** The reference implementation's limit on the header, in bytes. */
 const MAX_HEADER = 100_000_000;
-/** Longest single read: file systems refuse more than 2 GiB at once. */
-const READ_CHUNK = 2 ** 30;
 /** Bytes of a lazy tensor that are in memory at once while it is written. */
 const WRITE_PIECE = 2 ** 26;
 
@@ -66,8 +64,6 @@ interface Entry {
   readonly begin: number;
   readonly end: number;
 }
-
-type Fail = (problem: string, cause?: unknown) => never;
 
 /**
  * Reads and checks a whole file, see {@link openSafetensors}. Every tensor gets a buffer of its own, so its elements are
@@ -95,9 +91,9 @@ export async function openSafetensors(path: string): Promise<Safetensors<LazySaf
     const remedy = 'Check the path, or copy or download the file again.';
     throw new CheckpointError(`Cannot read ${path}: ${problem}.`, remedy, { cause });
   };
-  const opened = await withFile(path, fail, async (file, version, size) => ({
-    version,
-    ...(await readHeader(file, size, fail)),
+  const opened = await withFile(path, fail, async (file) => ({
+    version: file.version,
+    ...(await readHeader(file, fail)),
   }));
   const { metadata, entries, dataStart } = opened;
   const tensors = new Map<string, LazySafeTensor>();
@@ -105,11 +101,11 @@ export async function openSafetensors(path: string): Promise<Safetensors<LazySaf
     const width = ARRAYS[dtype].BYTES_PER_ELEMENT;
     const size = (end - begin) / width;
     const read = (first = 0, count = size - first) =>
-      withFile(path, fail, async (file, version) => {
+      withFile(path, fail, async (file) => {
         if (first < 0 || count < 0 || first + count > size)
           throw new RangeError(`Tensor "${name}" has ${size} elements, not ${first} to ${first + count}.`);
-        if (version !== opened.version) fail('it was replaced while it was in use');
-        const bytes = await readBytes(file, dataStart + begin + first * width, count * width, fail);
+        if (file.version !== opened.version) fail('it was replaced while it was in use');
+        const bytes = await readRange(file, dataStart + begin + first * width, count * width, fail);
         return new ARRAYS[dtype](bytes.buffer);
       });
     tensors.set(name, { dtype, shape, read } as LazySafeTensor);
@@ -117,48 +113,14 @@ export async function openSafetensors(path: string): Promise<Safetensors<LazySaf
   return { metadata, tensors };
 }
 
-/** Opens a file for the time of `use`, which gets its size and what changes when another file takes its place. */
-async function withFile<T>(
-  path: string,
-  fail: Fail,
-  use: (file: FileHandle, version: string, size: number) => Promise<T>,
-): Promise<T> {
-  const file = await open(path, 'r').catch((error: unknown) => fail(reasonOf(error), error));
-  try {
-    const status = await file.stat();
-    if (!status.isFile()) fail('it is not a file');
-    const { dev, ino, size, mtimeMs } = status;
-    return await use(file, `${dev}:${ino}:${size}:${mtimeMs}`, size);
-  } finally {
-    await file.close();
-  }
-}
-
-async function readBytes(
-  file: FileHandle,
-  position: number,
-  length: number,
-  fail: Fail,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = new Uint8Array(length);
-  for (let done = 0; done < length; ) {
-    const wanted = Math.min(length - done, READ_CHUNK);
-    const { bytesRead } = await file
-      .read(bytes, done, wanted, position + done)
-      .catch((error: unknown) => fail(reasonOf(error), error));
-    if (bytesRead === 0) fail(`it became shorter while it was read (at byte ${position + done})`);
-    done += bytesRead;
-  }
-  return bytes;
-}
-
-async function readHeader(file: FileHandle, size: number, fail: Fail) {
+async function readHeader(file: OpenFile, fail: Fail) {
+  const { size } = file;
   if (size < 10) fail(`it is not a safetensors file (${size} bytes)`);
-  const prefix = await readBytes(file, 0, 8, fail);
+  const prefix = await readRange(file, 0, 8, fail);
   const length = Number(new DataView(prefix.buffer).getBigUint64(0, true));
   if (length > MAX_HEADER) fail(`it is not a safetensors file (a header of ${length} bytes)`);
   if (8 + length > size) fail(`the file is truncated: a header of ${length} bytes in a file of ${size}`);
-  const header = parseHeader(await readBytes(file, 8, length, fail), fail);
+  const header = parseHeader(await readRange(file, 8, length, fail), fail);
   const metadata = readMetadata(header, fail);
   const entries = Object.entries(header)
     .filter(([name]) => name !== '__metadata__')

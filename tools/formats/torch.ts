@@ -23,11 +23,11 @@ export async function readTorch(path: string): Promise<unknown> {
     const remedy = 'Check the path, or copy or download the file again.';
     throw new CheckpointError(`Cannot read ${path}: ${problem}.`, remedy, { cause });
   };
-  return withFile(path, fail, async (file, size) => {
-    if (size < 4) fail(`it is not a file of torch.save (${size} bytes)`);
+  return withFile(path, fail, async (file) => {
+    if (file.size < 4) fail(`it is not a file of torch.save (${file.size} bytes)`);
     const start = new DataView((await readRange(file, 0, 4, fail)).buffer).getUint32(0, true);
     const read = start === ZIP_SIGNATURE ? readZip : readLegacy;
-    const { value, length } = await read(file, size, { path, fail });
+    const { value, length } = await read(file, path, fail);
     checkTree(value, unfoldedLimit(length), fail);
     return value;
   });

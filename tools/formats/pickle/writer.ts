@@ -173,7 +173,7 @@ export class PickleWriter<Leaf = never> {
     this.opcode('(').opcode('K').byte(1);
     yield* this.#tuple([...array.shape]);
     this.#dtype(array.dtype).opcode('\x89');
-    yield* this.#bytes(bytesOf(array));
+    yield* this.#bytes(bytesOf(array.data));
     this.opcode('t').opcode('b');
   }
 

@@ -2,9 +2,8 @@
  * The .pth format before PyTorch 1.6: five pickles (magic number, protocol, system, value, storage keys), then for every
  * key an int64 count and the elements.
  */
-import type { FileHandle } from 'node:fs/promises';
 import { CheckpointError } from '../../errors.ts';
-import { type Fail, readRange } from '../file-bytes.ts';
+import { type Fail, type OpenFile, readRange } from '../file-bytes.ts';
 import { bytesPerElement, type DType } from '../ndarray.ts';
 import type { Reject } from '../pickle/globals.ts';
 import { runPickle } from '../pickle/machine.ts';
@@ -34,8 +33,9 @@ interface RawStorage {
 }
 
 /** @returns the value, and the length of the pickles that describe it. */
-export async function readLegacy(file: FileHandle, size: number, { path, fail }: Omit<TorchFile, 'bigEndian'>) {
-  const head = await readHead(file, size, path, fail);
+export async function readLegacy(file: OpenFile, path: string, fail: Fail) {
+  const { size } = file;
+  const head = await readHead(file, path, fail);
   let position = head.end;
   for (const key of head.keys) {
     const storage = head.storages.get(String(key)) ?? fail(`it has a storage ${String(key)} that no tensor uses`);
@@ -50,7 +50,8 @@ export async function readLegacy(file: FileHandle, size: number, { path, fail }:
 }
 
 /** Reads more and more of the file until the pickles are whole. */
-async function readHead(file: FileHandle, size: number, path: string, fail: Fail): Promise<Head> {
+async function readHead(file: OpenFile, path: string, fail: Fail): Promise<Head> {
+  const { size } = file;
   for (let length = Math.min(size, FIRST_READ); ; length = Math.min(size, 4 * length)) {
     const bytes = await readRange(file, 0, length, fail);
     const whole = length === size || length >= MAX_PICKLE_BYTES;
@@ -60,14 +61,14 @@ async function readHead(file: FileHandle, size: number, path: string, fail: Fail
       return fail(problem, cause);
     };
     try {
-      return parseHead(bytes, size, path, failWhereWhole);
+      return parseHead(bytes, file, path, failWhereWhole);
     } catch (error) {
       if (whole || !truncated || !(error instanceof CheckpointError)) throw error;
     }
   }
 }
 
-function parseHead(bytes: Uint8Array, size: number, path: string, fail: Fail): Head {
+function parseHead(bytes: Uint8Array, { size, version }: OpenFile, path: string, fail: Fail): Head {
   const storages = new Map<string, RawStorage>();
   let position = 0;
   let bigEndian = false;
@@ -81,7 +82,7 @@ function parseHead(bytes: Uint8Array, size: number, path: string, fail: Fail): H
   if (protocol !== PROTOCOL) fail(`it is a torch file of protocol ${String(protocol)}; ${PROTOCOL} is known`);
   const system = next();
   if (system instanceof Map) bigEndian = system.get('little_endian') === false;
-  const torchFile: TorchFile = { path, fail, bigEndian };
+  const torchFile: TorchFile = { path, version, fail, bigEndian };
 
   const value = next((id, reject) => {
     const [kind, type, key, , count, view] = Array.isArray(id) ? (id as unknown[]) : [];

@@ -1,5 +1,6 @@
 /** The .pth format of PyTorch 1.6 and later: a ZIP archive NAME/data.pkl, NAME/data/KEY, NAME/byteorder. */
-import type { FileHandle } from 'node:fs/promises';
+
+import type { Fail, OpenFile } from '../file-bytes.ts';
 import { bytesPerElement } from '../ndarray.ts';
 import type { Reject } from '../pickle/globals.ts';
 import { runPickle } from '../pickle/machine.ts';
@@ -11,8 +12,8 @@ import { readEntry, readZipEntries, type ZipEntry } from './zip-reader.ts';
 const MAX_PICKLE_BYTES = 2 ** 28;
 
 /** @returns the value, and the length of the pickle that describes it. */
-export async function readZip(file: FileHandle, size: number, { path, fail }: Omit<TorchFile, 'bigEndian'>) {
-  const entries = await readZipEntries(file, size, fail);
+export async function readZip(file: OpenFile, path: string, fail: Fail) {
+  const entries = await readZipEntries(file, fail);
   const pickles = [...entries.keys()].filter((name) => /^[^/]+\/data\.pkl$/.test(name));
   if (pickles.length !== 1) fail('it is a ZIP archive, but not one of torch.save (there is no single data.pkl)');
   const root = pickles[0].slice(0, -'data.pkl'.length);
@@ -25,7 +26,7 @@ export async function readZip(file: FileHandle, size: number, { path, fail }: Om
   const byteOrder = order ? await text(order) : 'little';
   if (byteOrder !== 'little' && byteOrder !== 'big') fail(`its byte order is "${byteOrder}"`);
 
-  const torchFile: TorchFile = { path, fail, bigEndian: byteOrder === 'big' };
+  const torchFile: TorchFile = { path, version: file.version, fail, bigEndian: byteOrder === 'big' };
   const storages = new Map<string, TorchStorage>();
   const persistent = (id: unknown, reject: Reject): TorchStorage => {
     const [kind, type, key, , count] = Array.isArray(id) ? (id as unknown[]) : [];

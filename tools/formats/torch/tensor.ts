@@ -1,14 +1,13 @@
 /** Tensors of a .pth file, read when they are asked for. */
-import type { FileHandle } from 'node:fs/promises';
-import { type Fail, readRange, withFile } from '../file-bytes.ts';
+import { type Fail, type OpenFile, readRange, withFile } from '../file-bytes.ts';
 import {
+  type ArrayOf,
   bytesPerElement,
   type DType,
   decodeElements,
   elementCount,
   gatherView,
-  type LazyTensor,
-  NdArray,
+  type LazyArray,
   zeros,
 } from '../ndarray.ts';
 import { readEntry, type ZipEntry } from './zip-reader.ts';
@@ -19,6 +18,8 @@ export type Source = { readonly entry: ZipEntry } | { readonly position: number 
 /** A file with storages, reopened for every read: a checkpoint keeps no file open. */
 export interface TorchFile {
   readonly path: string;
+  /** See {@link OpenFile}. */
+  readonly version: string;
   readonly bigEndian: boolean;
   readonly fail: Fail;
 }
@@ -39,15 +40,16 @@ export class TorchStorage {
   }
 
   /** Elements [begin, begin + count). */
-  read<D extends DType>(dtype: D, begin: number, count: number) {
-    const { path, bigEndian, fail } = this.#file;
+  read<D extends DType>(dtype: D, begin: number, count: number): Promise<ArrayOf<D>> {
+    const { path, version, bigEndian, fail } = this.#file;
     const width = bytesPerElement(dtype);
-    return withFile(path, fail, async (file) =>
-      decodeElements(dtype, await this.#read(file, begin * width, count * width), bigEndian),
-    );
+    return withFile(path, fail, async (file) => {
+      if (file.version !== version) fail('it was replaced while it was in use');
+      return decodeElements(dtype, await this.#read(file, begin * width, count * width), bigEndian);
+    });
   }
 
-  #read(file: FileHandle, begin: number, length: number): Promise<Uint8Array> {
+  #read(file: OpenFile, begin: number, length: number): Promise<Uint8Array> {
     const source = this.#source();
     const { fail } = this.#file;
     return 'entry' in source
@@ -57,7 +59,7 @@ export class TorchStorage {
 }
 
 /** A strided view of a storage. */
-export class TorchTensor implements LazyTensor {
+export class TorchTensor implements LazyArray {
   readonly dtype: DType;
   readonly shape: readonly number[];
   readonly #storage: TorchStorage;
@@ -78,14 +80,18 @@ export class TorchTensor implements LazyTensor {
     this.#strides = strides;
   }
 
-  async load(): Promise<NdArray> {
+  async read(first = 0, count = elementCount(this.shape) - first): Promise<ArrayOf<DType>> {
     const { dtype, shape } = this;
-    const count = elementCount(shape);
-    if (count === 0) return new NdArray(dtype, shape, zeros(dtype, 0));
+    const size = elementCount(shape);
+    if (first < 0 || count < 0 || first + count > size) {
+      throw new RangeError(`A tensor [${shape}] has ${size} elements, not ${first} to ${first + count}.`);
+    }
+    if (count === 0) return zeros(dtype, 0);
+    if (isContiguous(shape, this.#strides)) return this.#storage.read(dtype, this.#offset + first, count);
     const span = 1 + lastPlace(shape, this.#strides);
     const data = await this.#storage.read(dtype, this.#offset, span);
-    if (isContiguous(shape, this.#strides)) return new NdArray(dtype, shape, data);
-    return new NdArray(dtype, shape, gatherView(data, 0, shape, this.#strides, zeros(dtype, count)));
+    const whole = gatherView(data, shape, this.#strides, zeros(dtype, size));
+    return whole.subarray(first, first + count) as ArrayOf<DType>;
   }
 }
 

@@ -1,10 +1,9 @@
 /** Entries of a ZIP archive, checked before any of them is read. */
-import type { FileHandle } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { inflateRaw } from 'node:zlib';
 import { type Entry, fromRandomAccessReaderPromise, RandomAccessReader } from 'yauzl';
 import { reasonOf } from '../../errors.ts';
-import { type Fail, readRange } from '../file-bytes.ts';
+import { type Fail, type OpenFile, readRange } from '../file-bytes.ts';
 
 export interface ZipEntry {
   readonly name: string;
@@ -27,12 +26,10 @@ const TRUNCATED = 'the file is truncated';
 
 /** Gives yauzl bounded reads: a position outside of the file is an error, not an exception in a callback. */
 class HandleReader extends RandomAccessReader {
-  readonly #file: FileHandle;
-  readonly #size: number;
-  constructor(file: FileHandle, size: number) {
+  readonly #file: OpenFile;
+  constructor(file: OpenFile) {
     super();
     this.#file = file;
-    this.#size = size;
   }
   override read(
     buffer: Buffer,
@@ -41,8 +38,9 @@ class HandleReader extends RandomAccessReader {
     position: number,
     callback: (error: Error | null, bytesRead?: number) => void,
   ): void {
-    const within = position + length <= this.#size;
-    const read = within ? this.#file.read(buffer, offset, length, position) : Promise.reject(new Error(TRUNCATED));
+    const { handle, size } = this.#file;
+    const within = position + length <= size;
+    const read = within ? handle.read(buffer, offset, length, position) : Promise.reject(new Error(TRUNCATED));
     read.then(
       ({ bytesRead }) => callback(null, bytesRead),
       (error: Error) => callback(error),
@@ -51,11 +49,11 @@ class HandleReader extends RandomAccessReader {
 }
 
 /** The entries of an archive by name. Archives that leave their folder, overlap, repeat names or expand are refused. */
-export async function readZipEntries(file: FileHandle, size: number, fail: Fail): Promise<Map<string, ZipEntry>> {
+export async function readZipEntries(file: OpenFile, fail: Fail): Promise<Map<string, ZipEntry>> {
   const entries: ZipEntry[] = [];
   try {
     const options = { autoClose: false, strictFileNames: true };
-    const zip = await fromRandomAccessReaderPromise(new HandleReader(file, size), size, options);
+    const zip = await fromRandomAccessReaderPromise(new HandleReader(file), file.size, options);
     for await (const entry of zip.eachEntry()) {
       entries.push(await locate(entry));
       if (entries.length > MAX_ENTRIES) fail(`the archive has more than ${MAX_ENTRIES} entries`);
@@ -70,7 +68,7 @@ export async function readZipEntries(file: FileHandle, size: number, fail: Fail)
   } catch (error) {
     fail(reasonOf(error), error);
   }
-  check(entries, size, fail);
+  check(entries, file.size, fail);
   return new Map(entries.map((entry) => [entry.name, entry]));
 }
 
@@ -95,7 +93,7 @@ function check(entries: readonly ZipEntry[], fileSize: number, fail: Fail): void
 
 /** Bytes [begin, begin + length) of an entry's content. */
 export async function readEntry(
-  file: FileHandle,
+  file: OpenFile,
   entry: ZipEntry,
   begin: number,
   length: number,

@@ -3,8 +3,8 @@ import crc32 from 'crc-32';
 
 const ALIGNMENT = 64;
 const MAX_32 = 0xffffffff;
-/** Names are UTF-8. */
-const FLAGS = 0x0800;
+/** Names are UTF-8; sum and sizes follow the content, as torch.save has it. */
+const FLAGS = 0x0808;
 
 interface Written {
   readonly name: Uint8Array;
@@ -18,31 +18,31 @@ export class ZipWriter {
   readonly #entries: Written[] = [];
   #position = 0;
 
-  /** One entry; `content` is walked twice. */
-  *entry(name: string, content: readonly Uint8Array[]): Generator<Uint8Array> {
-    const written = {
-      name: new TextEncoder().encode(name),
-      crc: content.reduce((crc, bytes) => crc32.buf(bytes, crc), 0),
-      size: content.reduce((size, { length }) => size + length, 0),
-      offset: this.#position,
-    };
-    this.#entries.push(written);
-    yield* this.#count([localHeader(written), ...content]);
+  async *entry(name: string, content: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    const bytes = new TextEncoder().encode(name);
+    const offset = this.#position;
+    yield this.#count(localHeader(bytes, offset));
+    let [crc, size] = [0, 0];
+    for await (const piece of content) {
+      crc = crc32.buf(piece, crc);
+      size += piece.length;
+      yield this.#count(piece);
+    }
+    const width = size >= MAX_32 ? 8 : 4;
+    yield this.#count(fields([4, 0x08074b50], [4, crc], [width, size], [width, size]));
+    this.#entries.push({ name: bytes, crc, size, offset });
   }
 
   /** The directory that closes the archive. */
   *end(): Generator<Uint8Array> {
     const begin = this.#position;
-    yield* this.#count(this.#entries.map(directoryRecord));
-    const size = this.#position - begin;
-    yield endRecords(this.#entries.length, begin, size, this.#position);
+    for (const entry of this.#entries) yield this.#count(directoryRecord(entry));
+    yield endRecords(this.#entries.length, begin, this.#position - begin, this.#position);
   }
 
-  *#count(pieces: readonly Uint8Array[]): Generator<Uint8Array> {
-    for (const piece of pieces) {
-      this.#position += piece.length;
-      yield piece;
-    }
+  #count(piece: Uint8Array): Uint8Array {
+    this.#position += piece.length;
+    return piece;
   }
 }
 
@@ -65,7 +65,7 @@ function fields(...values: Field[]): Uint8Array {
 const clamp32 = (value: number): number => Math.min(value, MAX_32);
 
 /** What both headers of an entry share. */
-const common = ({ crc, size, name }: Written, extra: number): Field[] => [
+const common = (crc: number, size: number, name: Uint8Array, extra: number): Field[] => [
   [2, size >= MAX_32 ? 45 : 20],
   [2, FLAGS],
   [2, 0], // stored
@@ -77,19 +77,14 @@ const common = ({ crc, size, name }: Written, extra: number): Field[] => [
   [2, extra],
 ];
 
-function localHeader(entry: Written): Uint8Array {
-  const { size, offset, name } = entry;
-  const zip64 = size >= MAX_32 ? fields([2, 1], [2, 16], [8, size], [8, size]) : new Uint8Array();
-  const unpadded = offset + 30 + name.length + zip64.length + 4;
-  const padding = -unpadded & (ALIGNMENT - 1);
+function localHeader(name: Uint8Array, offset: number): Uint8Array {
+  const padding = -(offset + 30 + name.length + 4) & (ALIGNMENT - 1);
   // PyTorch pads with an extra field named FB.
-  const filler = Buffer.concat([fields([2, 0x4246], [2, padding]), Buffer.alloc(padding, 'Z')]);
-  const extra = Buffer.concat([zip64, filler]);
-  return Buffer.concat([fields([4, 0x04034b50], ...common(entry, extra.length)), name, extra]);
+  const extra = Buffer.concat([fields([2, 0x4246], [2, padding]), Buffer.alloc(padding, 'Z')]);
+  return Buffer.concat([fields([4, 0x04034b50], ...common(0, 0, name, extra.length)), name, extra]);
 }
 
-function directoryRecord(entry: Written): Uint8Array {
-  const { size, offset, name } = entry;
+function directoryRecord({ crc, size, offset, name }: Written): Uint8Array {
   const large: Field[] = [
     ...(size >= MAX_32
       ? ([
@@ -107,7 +102,11 @@ function directoryRecord(entry: Written): Uint8Array {
     [4, 0],
     [4, clamp32(offset)],
   ];
-  return Buffer.concat([fields([4, 0x02014b50], [2, 45], ...common(entry, extra.length), ...rest), name, extra]);
+  return Buffer.concat([
+    fields([4, 0x02014b50], [2, 45], ...common(crc, size, name, extra.length), ...rest),
+    name,
+    extra,
+  ]);
 }
 
 function endRecords(count: number, begin: number, size: number, position: number): Uint8Array {
