@@ -17,6 +17,7 @@ export * from './detect/select-detections.ts';
 export * from './evaluate/coco.ts';
 export * from './evaluate/voc-report.ts';
 export * from './infer/score-proposals.ts';
+export * from './infer/test-passes.ts';
 export * from './label/pseudo-labels.ts';
 export * from './masks/index.ts';
 export * from './mining/index.ts';

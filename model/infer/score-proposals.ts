@@ -1,13 +1,7 @@
 import { type Device, functional as F, Tape } from '@cim/runtime';
 import { type Cim, type CimConfig, usesMaskIou } from '../cim.ts';
 import { type HostImage, type HostProposals, IMAGE_MEAN, IMAGE_STD, stack, uploadRegions } from '../train/sample.ts';
-
-/** One view of test-time augmentation. */
-export interface TestPass {
-  /** Longer side of the network's input, pixels. */
-  readonly size: number;
-  readonly flip: boolean;
-}
+import type { TestPass } from './test-passes.ts';
 
 /** Class scores of every proposal, [N, C] without background, averaged over the passes. */
 export interface ProposalScores {

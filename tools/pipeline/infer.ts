@@ -2,13 +2,13 @@
 
 import { type Detection, selectDetections, toCocoResults } from '@cim/model/detect/select-detections';
 import type { CocoResult } from '@cim/model/evaluate/coco-json';
-import { type ProposalScores, scoreProposals, type TestPass } from '@cim/model/infer/score-proposals';
-import type { Recipe } from '@cim/model/recipe/recipe';
+import { type ProposalScores, scoreProposals } from '@cim/model/infer/score-proposals';
+import { testPasses } from '@cim/model/infer/test-passes';
 import type { LabelledImage } from '../datasets/dataset.ts';
 import type { ImageProposals, ProposalSource } from '../proposals/source.ts';
 import { forEach, type RunContext } from './context.ts';
 import { loadCim } from './train.ts';
-import { insideSize, type WorkingImage, WorkingImages } from './working-images.ts';
+import { insideSize, WorkingImages } from './working-images.ts';
 
 /** What inference found in one image. */
 export interface ImageDetections {
@@ -19,14 +19,6 @@ export interface ImageDetections {
   readonly scores: ProposalScores;
   readonly refinement: readonly Detection[];
   readonly antiNoise: readonly Detection[];
-}
-
-/** The views of a test image of this working size, pixels. */
-function testPasses({ test: { scales, unit, flip } }: Recipe, { width, height }: WorkingImage): TestPass[] {
-  const longer = unit === 'image' ? Math.max(width, height) : 1;
-  return scales.flatMap((scale) =>
-    (flip ? [false, true] : [false]).map((flipped) => ({ size: Math.round(scale * longer), flip: flipped })),
-  );
 }
 
 /** Hands the detections of every image that can be read and has proposals to `onImage`, one after the other. */
@@ -45,7 +37,8 @@ export async function inferImages(
     const image = await images.load(entry);
     const proposals = image && (await context.proposals.load(entry, image));
     if (!proposals) return;
-    const scores = await scoreProposals(device, cim, image, proposals.network, testPasses(recipe, image));
+    const passes = testPasses(recipe.test, Math.max(image.width, image.height));
+    const scores = await scoreProposals(device, cim, image, proposals.network, passes);
     await onImage({
       entry,
       size: image.original,

@@ -3,6 +3,7 @@ import { DataError } from '../errors.ts';
 import type { CaseKind } from './case.ts';
 import { coco } from './cases/coco.ts';
 import { detections } from './cases/detections.ts';
+import { formats } from './cases/formats.ts';
 import { images } from './cases/images.ts';
 import { losses } from './cases/losses.ts';
 import { masks } from './cases/masks.ts';
@@ -13,6 +14,7 @@ import { peaks } from './cases/peaks.ts';
 import { prm } from './cases/prm.ts';
 import { regions } from './cases/regions.ts';
 import { rle } from './cases/rle.ts';
+import { testing } from './cases/testing.ts';
 import { training } from './cases/training.ts';
 import { vocBoxes } from './cases/voc-boxes.ts';
 import type { Comparison } from './compare.ts';
@@ -34,6 +36,7 @@ const KINDS: readonly CaseKind[] = [
   rle,
   coco,
   vocBoxes,
+  testing,
 ].flat();
 
 export interface CaseResult {

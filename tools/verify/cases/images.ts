@@ -14,14 +14,14 @@ const GREY_LEVEL = 1 / 255 / 0.224;
 const NEAR = 1e-3;
 
 /** `in.image_bgr` as RGB. */
-function sourceImage(golden: Golden): { rgb: Uint8Array; width: number; height: number } {
+export function sourceImage(golden: Golden): { rgb: Uint8Array; width: number; height: number } {
   const [height, width] = golden.shape('in.image_bgr');
   const bgr = golden.bytes('in.image_bgr');
   return { rgb: bgr.map((_, i) => bgr[i + 2 - 2 * (i % 3)]), width, height };
 }
 
 /** A network input against the original's; `levels` are its grey levels before truncation, [3, h, w]. */
-function compareInput(name: string, actual: ArrayLike<number>, golden: Golden, levels: ArrayLike<number>): Comparison {
+export function compareInput(name: string, actual: ArrayLike<number>, golden: Golden, levels: ArrayLike<number>): Comparison {
   const expected = golden.data(name);
   const settled = Float32Array.from(actual, (value, i) => {
     const eitherWay =
@@ -57,7 +57,7 @@ async function checkCaffeImage(device: Device, golden: Golden): Promise<Comparis
 }
 
 /** Grey levels [3, h, w] of an image resized bilinearly in f64, not truncated. */
-function resizedLevels(rgb: Uint8Array, width: number, height: number, targetSize: number): Float64Array {
+export function resizedLevels(rgb: Uint8Array, width: number, height: number, targetSize: number): Float64Array {
   const out = resizedSize(height, width, targetSize);
   const positions = sourcePositions(height, width, targetSize);
   const levels = new Float64Array(3 * out.height * out.width);
