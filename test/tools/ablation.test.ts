@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { testDevice } from '@cim/runtime/testing';
 import { writeDemoDataset } from '@cim/tools/demo-data/write';
 import { ConfigError } from '@cim/tools/errors';
-import { ablation, variantsOf } from '@cim/tools/pipeline/ablation';
+import { ablation } from '@cim/tools/pipeline/ablation';
 import { type AblationSummary, lead, variantResult } from '@cim/tools/pipeline/ablation-summary';
+import { VARIANTS, variantsOf } from '@cim/tools/pipeline/ablation-variants';
 import { chooseRecipe } from '@cim/tools/pipeline/recipe-options';
 import { openRun } from '@cim/tools/pipeline/run';
 import type { StrategyScores } from '@cim/tools/pipeline/summary';
@@ -92,7 +93,8 @@ test('variants are trained and tested once', async () => {
   const recipe = await chooseRecipe({
     preset: 'small',
     set: [
-      'proposals.superpixels=60',
+      'proposals={superpixels: 40, limit: 12}',
+      'cim.region={channels: 8, hidden: 16}',
       'classifier.training={steps: 2, batch: 2}',
       'training={steps: 2, imagesPerStep: 1}',
       'test.flip=false',
@@ -129,6 +131,13 @@ test('variants are trained and tested once', async () => {
   const again = await run(['anti-noise', 'cim'], [7]);
   assert.equal(again.work, ['Detect'], 'from the checkpoint');
   assert.equal(again.summary, first.summary);
+
+  const all = await run(
+    VARIANTS.map(({ key }) => key),
+    [7],
+  );
+  assert.is(all.work.filter((label) => label === 'Train').length, VARIANTS.length - 2, 'every other variant');
+  assert.is(all.summary.leads.length, VARIANTS.length - 1);
 
   const more = await run(['cim'], [7, 8]);
   assert.equal(more.work, ['Train', 'Detect'], 'the new seed only');

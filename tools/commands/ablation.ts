@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { parseCounts } from '../cli/options.ts';
 import type { RunCommandOptions } from '../cli/run-command.ts';
+import { VARIANTS, variantsOf } from '../pipeline/ablation-variants.ts';
 import type { Run } from '../pipeline/run.ts';
 
 interface AblationOptions extends Omit<RunCommandOptions, 'data'> {
@@ -12,7 +13,12 @@ interface AblationOptions extends Omit<RunCommandOptions, 'data'> {
 /** Threshold of the average mask, where the user sets none. */
 const AVERAGE_THRESHOLD = 0.6;
 
+const KEY_WIDTH = Math.max(...VARIANTS.map(({ key }) => key.length));
+
 const WHY = `
+Variants:
+${VARIANTS.map(({ key, name }) => `  ${key.padEnd(KEY_WIDTH)}  ${name}`).join('\n')}
+
 The threshold of the average mask (labels.averageThreshold) is ${AVERAGE_THRESHOLD} here unless you set it. With the demo's own 0.45
 the labels cover most of each object from the start, and MIST is nearly as good as CIM; with ${AVERAGE_THRESHOLD} they
 lean towards its distinctive part, so that completing instances counts. A recipe file decides for itself.
@@ -27,7 +33,7 @@ export function register(program: Command): void {
     .option('--data <folder>', 'the data set, as for cim run; by default the demo data set, drawn into the run folder')
     .option('--out <folder>', 'where the runs keep their files', 'runs/ablation')
     .option('--seeds <numbers>', 'seeds of the training, separated by commas', parseCounts, [1, 2, 3])
-    .option('--variants <names>', 'only these: cim, mist, anti-noise, wsddn, no-agpl, no-sampling, separated by commas')
+    .option('--variants <names>', 'only these, separated by commas (see below)')
     .option(
       '--preset <name>',
       'the recipe: demo, demo-hrnet, short, small or a file; default demo, on SwiftShader short',
@@ -39,7 +45,7 @@ export function register(program: Command): void {
       const { isPreset } = await import('../pipeline/recipe-options.ts');
       const { begun, withRun } = await import('../cli/run-command.ts');
       const { demoData } = await import('../pipeline/demo-data.ts');
-      const { ablation, ablationPage, VARIANTS, variantsOf } = await import('../pipeline/ablation.ts');
+      const { ablation, ablationPage } = await import('../pipeline/ablation.ts');
       const { ablationTable } = await import('../report/ablation-report.ts');
       const { terminalReporter } = await import('../cli/reporter.ts');
       const { out, preset, seeds } = options;
