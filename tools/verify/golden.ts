@@ -40,6 +40,11 @@ export class Golden {
     return this.tensors.has(name);
   }
 
+  /** Names of what is said beside the tensors. */
+  get options(): string[] {
+    return Object.keys(this.#metadata);
+  }
+
   /** An option; numbers, booleans and lists are parsed. @throws DataError when the file lacks it. */
   option<T = number>(name: string, fallback?: T): T {
     const text = this.#metadata[name];
