@@ -13,29 +13,49 @@ const MULTIPLIER_1 = 0xcd9e8d57;
 const WEYL_0 = 0x9e3779b9;
 const WEYL_1 = 0xbb67ae85;
 
-/** High 32 bits of a·b. */
+/** High 32 bits of a·b, in integer operations that cannot overflow. */
 function multiplyHigh(a: number, b: number): number {
-  const [aLow, aHigh, bLow, bHigh] = [a & 0xffff, a >>> 16, b & 0xffff, b >>> 16];
-  const middle = aHigh * bLow + ((aLow * bLow) >>> 16);
-  return (
-    (aHigh * bHigh + Math.floor(middle / 0x10000) + Math.floor(((middle & 0xffff) + aLow * bHigh) / 0x10000)) >>> 0
-  );
+  const aLow = a & 0xffff;
+  const aHigh = a >>> 16;
+  const bLow = b & 0xffff;
+  const bHigh = b >>> 16;
+  const middle = (Math.imul(aHigh, bLow) + (Math.imul(aLow, bLow) >>> 16)) >>> 0;
+  const carry = (Math.imul(aLow, bHigh) + (middle & 0xffff)) >>> 16;
+  return (Math.imul(aHigh, bHigh) + (middle >>> 16) + carry) | 0;
+}
+
+/** The last block computed: an array for each would cost more than its numbers. */
+const block = new Int32Array(4);
+
+function computeBlock(seed: number, counter: number, stream: number): void {
+  let c0 = counter | 0;
+  let c1 = Math.floor(counter / 2 ** 32) | 0;
+  let c2 = stream | 0;
+  let c3 = 0;
+  let k0 = seed | 0;
+  let k1 = 0;
+  for (let round = 0; round < 10; round++) {
+    const h0 = multiplyHigh(MULTIPLIER_0, c0);
+    const h1 = multiplyHigh(MULTIPLIER_1, c2);
+    const l0 = Math.imul(MULTIPLIER_0, c0);
+    const l1 = Math.imul(MULTIPLIER_1, c2);
+    c0 = h1 ^ c1 ^ k0;
+    c1 = l1;
+    c2 = h0 ^ c3 ^ k1;
+    c3 = l0;
+    k0 = (k0 + WEYL_0) | 0;
+    k1 = (k1 + WEYL_1) | 0;
+  }
+  block[0] = c0;
+  block[1] = c1;
+  block[2] = c2;
+  block[3] = c3;
 }
 
 /** One Philox block: four u32 for (counter, stream) under the key (seed, 0). */
 export function philox(seed: number, counter: number, stream = 0): [number, number, number, number] {
-  let [c0, c1, c2, c3] = [counter >>> 0, Math.floor(counter / 2 ** 32) >>> 0, stream >>> 0, 0];
-  let [k0, k1] = [seed >>> 0, 0];
-  for (let round = 0; round < 10; round++) {
-    const h0 = multiplyHigh(MULTIPLIER_0, c0);
-    const h1 = multiplyHigh(MULTIPLIER_1, c2);
-    const l0 = Math.imul(MULTIPLIER_0, c0) >>> 0;
-    const l1 = Math.imul(MULTIPLIER_1, c2) >>> 0;
-    [c0, c1, c2, c3] = [(h1 ^ c1 ^ k0) >>> 0, l1, (h0 ^ c3 ^ k1) >>> 0, l0];
-    k0 = (k0 + WEYL_0) >>> 0;
-    k1 = (k1 + WEYL_1) >>> 0;
-  }
-  return [c0, c1, c2, c3];
+  computeBlock(seed, counter, stream);
+  return [block[0] >>> 0, block[1] >>> 0, block[2] >>> 0, block[3] >>> 0];
 }
 
 /** A seeded stream of numbers whose whole state is `{ seed, counter }`. */
@@ -64,7 +84,8 @@ export class Generator {
 
   /** Uniform in [0, 1), 24 bits. */
   uniform(): number {
-    return (philox(this.seed, this.#counter++)[0] >>> 8) / 2 ** 24;
+    computeBlock(this.seed, this.#counter++, 0);
+    return (block[0] >>> 8) / 2 ** 24;
   }
 
   /** Uniform integer in [0, n). */
