@@ -36,6 +36,7 @@ const KINDS: readonly CaseKind[] = [
   rle,
   coco,
   vocBoxes,
+  formats,
   testing,
 ].flat();
 
