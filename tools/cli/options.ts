@@ -48,6 +48,13 @@ export function parseCount(text: string): number {
   return value;
 }
 
+/** A whole number of 1 or more. */
+export function parseWhole(text: string): number {
+  const value = parseCount(text);
+  if (value === 0) throw new InvalidArgumentError('It must be a whole number of 1 or more.');
+  return value;
+}
+
 /** Different whole numbers, separated by commas. */
 export function parseCounts(text: string): number[] {
   const values = text.split(',').map(parseCount);
