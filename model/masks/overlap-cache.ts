@@ -2,6 +2,12 @@ import type { Device } from '@cim/runtime';
 import { type MaskOverlaps, maskOverlaps } from './overlap.ts';
 import { type PackedMasks, uploadMasks } from './packed.ts';
 
+/** {@link MaskOverlaps} that were computed before. */
+export interface HostOverlaps {
+  readonly iou: Float32Array;
+  readonly containment: Float32Array;
+}
+
 /** Overlap maps on the device, made when first asked for and kept while `bytes` last, least recently used dropped first. */
 export class OverlapCache {
   readonly #device: Device;
@@ -14,19 +20,22 @@ export class OverlapCache {
     this.#limit = bytes;
   }
 
-  /** The maps of these masks (the very object). They stay the cache's: do not dispose them. */
-  get(masks: PackedMasks): MaskOverlaps {
+  /** The maps of these masks (the very object), `known` where given. They stay the cache's: do not dispose them. */
+  get(masks: PackedMasks, known?: HostOverlaps): MaskOverlaps {
     let maps = this.#maps.get(masks);
     if (maps) this.#maps.delete(masks);
-    else maps = this.#make(masks);
+    else maps = this.#make(masks, known);
     // The last entry is the most recently used.
     this.#maps.set(masks, maps);
     return maps;
   }
 
-  #make(masks: PackedMasks): MaskOverlaps {
+  #make(masks: PackedMasks, known?: HostOverlaps): MaskOverlaps {
     const device = this.#device;
-    const maps = device.scope(() => maskOverlaps(device, uploadMasks(device, masks)));
+    const shape = [masks.count, masks.count];
+    const maps = known
+      ? { iou: device.tensor(known.iou, shape), containment: device.tensor(known.containment, shape) }
+      : device.scope(() => maskOverlaps(device, uploadMasks(device, masks)));
     device.keep(maps.iou);
     device.keep(maps.containment);
     this.#bytes += bytesOf(maps);

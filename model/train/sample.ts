@@ -1,7 +1,7 @@
 import { type Device, functional as F, type Generator, type Tensor } from '@cim/runtime';
 import type { Batch, Supervision } from '../cim.ts';
 import type { RgbImage } from '../image.ts';
-import { flipBoxes, flipRegionMasks, type OverlapCache, type PackedMasks } from '../masks/index.ts';
+import { flipBoxes, flipRegionMasks, type HostOverlaps, type OverlapCache, type PackedMasks } from '../masks/index.ts';
 import { REGION_SIZE } from '../region/mask-fuse.ts';
 
 /** ImageNet statistics, RGB. */
@@ -20,6 +20,8 @@ export interface HostProposals {
   readonly boxes: Float32Array;
   /** [N, 7, 7]: share of each cell of the box that the mask covers. */
   readonly regionMasks: Float32Array;
+  /** Where they need not be computed. */
+  readonly overlaps?: HostOverlaps;
 }
 
 /** What training knows of one image. C classes. */
@@ -135,13 +137,13 @@ export function uploadBatch(device: Device, seen: readonly SeenSample[]): Batch 
 /** The labels of a sample; mask overlaps are the same for a flipped image. */
 export function uploadSupervision(
   device: Device,
-  { proposals: { masks }, labels, clusters }: HostSample,
+  { proposals: { masks, overlaps: known }, labels, clusters }: HostSample,
   overlaps: OverlapCache,
 ): Supervision {
   return {
     labels: device.tensor(labels),
     clusters: device.tensor(clusters, [masks.count, labels.length + 1]),
-    ...overlaps.get(masks),
+    ...overlaps.get(masks, known),
   };
 }
 

@@ -2,9 +2,10 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { decodeRle } from '@cim/model/evaluate/rle';
-import { type PackedMasks, packMasks, unpackMask } from '@cim/model/masks/index';
+import { OverlapCache, type PackedMasks, packMasks, unpackMask } from '@cim/model/masks/index';
+import { testDevice } from '@cim/runtime/testing';
 import { DataError } from '@cim/tools/errors';
-import { NdArray } from '@cim/tools/formats/ndarray';
+import { NdArray, narrowFloat16 } from '@cim/tools/formats/ndarray';
 import { type Picklable, readPickle, writePickle } from '@cim/tools/formats/pickle';
 import { CobProposals } from '@cim/tools/proposals/cob';
 import { findCobFile, readCobMasks } from '@cim/tools/proposals/cob-mat';
@@ -140,11 +141,12 @@ const entry = {
 };
 const original = { width: voc.width, height: voc.height };
 const warnings: string[] = [];
+const alone = { pickles: [], overlaps: false };
 const report = { warn: (message: string) => warnings.push(message) };
 
 test('a source of proposals: clipped boxes, regions of the pickle, masks at the size of the file', async () => {
   const computed = cobRegions(voc);
-  const source = await CobProposals.open(root, [], report);
+  const source = await CobProposals.open(root, alone, report);
   const found = (await source.load(entry, { ...original, original }))!;
   assert.equal(found.network.masks, voc);
   assert.equal([...found.network.regionMasks], [...computed.masks]);
@@ -164,10 +166,16 @@ test('a source of proposals: clipped boxes, regions of the pickle, masks at the 
   const path = join(folder, 'regions.pkl');
   const masks = computed.masks.map((v) => 1 - v);
   await writeCobPickle(path, new Map([[entry.id, { ...computed, masks }]]));
-  const given = await (await CobProposals.open(root, [path], report)).load(entry, { ...original, original });
+  const given = await (await CobProposals.open(root, { ...alone, pickles: [path] }, report)).load(entry, {
+    ...original,
+    original,
+  });
   assert.equal([...given!.network.regionMasks], [...masks]);
   const other = { ...entry, id: 1 };
-  const unlisted = await (await CobProposals.open(root, [path], report)).load(other, { ...original, original });
+  const unlisted = await (await CobProposals.open(root, { ...alone, pickles: [path] }, report)).load(other, {
+    ...original,
+    original,
+  });
   assert.equal([...unlisted!.network.regionMasks], [...computed.masks]);
   for (const [boxes, message] of [
     [computed.boxes.map((v, i) => v + (i === 9 ? 1 : 0)), /box 2 differs/],
@@ -176,7 +184,7 @@ test('a source of proposals: clipped boxes, regions of the pickle, masks at the 
     const count = boxes.length / 4;
     await writeCobPickle(path, new Map([[entry.id, { boxes, masks: masks.subarray(0, 49 * count) }]]));
     const stale = await rejection(
-      (await CobProposals.open(root, [path], report)).load(entry, { ...original, original }),
+      (await CobProposals.open(root, { ...alone, pickles: [path] }, report)).load(entry, { ...original, original }),
     );
     assert.instance(stale, DataError);
     assert.match(stale.message, /is stale/);
@@ -185,7 +193,7 @@ test('a source of proposals: clipped boxes, regions of the pickle, masks at the 
 });
 
 test('a smaller working image sees nearest pixels, and no proposal vanishes', async () => {
-  const source = await CobProposals.open(root, [], report);
+  const source = await CobProposals.open(root, alone, report);
   const size = { width: 9, height: 7, original };
   const { network, boxes } = (await source.load(entry, size))!;
   assert.equal([network.masks.width, network.masks.height, network.masks.count], [9, 7, voc.count]);
@@ -210,8 +218,39 @@ test('a smaller working image sees nearest pixels, and no proposal vanishes', as
   });
 });
 
+test('overlaps are taken from the files, if both are there and of as many proposals', async () => {
+  const file = await golden('mask_ops_voc');
+  const source = await CobProposals.open(root, { ...alone, overlaps: true }, report);
+  const load = async () => (await source.load(entry, { ...original, original }))!.network.overlaps;
+  const write = (folder: string, shape: number[], values: Float32Array) =>
+    writePickle(
+      join(root, '..', folder, 'VOC2012/2007_000032.pkl'),
+      new NdArray('float16', shape, narrowFloat16(values) as Uint16Array<ArrayBuffer>),
+    );
+  await write('cob_iou', [31, 31], file.data('out.iou_map'));
+  assert.is(await load(), undefined);
+  await write('cob_asy_iou', [31, 31], file.data('out.asy_iou_map'));
+  assert.equal(await load(), { iou: file.data('out.iou_map'), containment: file.data('out.asy_iou_map') });
+  const device = await testDevice();
+  const cache = new OverlapCache(device);
+  const uploaded = cache.get({ ...voc }, await load());
+  const made = cache.get(voc);
+  assert.equal(await uploaded.iou.read(), await made.iou.read());
+  assert.equal(await uploaded.containment.read(), await made.containment.read());
+  cache.dispose();
+  for (const [shape, values, message] of [
+    [[30, 30], file.data('out.iou_map').subarray(0, 900), /is 30×30, for 31 proposals it should be 31×31/],
+    [[31, 31], new Float32Array(961).fill(0.5), /proposal 0 overlaps itself by 0.5/],
+  ] as [number[], Float32Array, RegExp][]) {
+    await write('cob_asy_iou', shape, values);
+    const error = await rejection(load());
+    assert.instance(error, DataError);
+    assert.match(error.message, message);
+  }
+});
+
 test('proposals of another size, or none at all, are told of', async () => {
-  const source = await CobProposals.open(root, [], report);
+  const source = await CobProposals.open(root, alone, report);
   const size = { width: 5, height: 5, original: { width: 5, height: 5 } };
   const error = await rejection(source.load(entry, size));
   assert.instance(error, DataError);

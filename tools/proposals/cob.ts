@@ -6,41 +6,52 @@ import type { LabelledImage } from '../datasets/dataset.ts';
 import { DataError } from '../errors.ts';
 import { findCobFile, readCobMasks } from './cob-mat.ts';
 import { type CobRegions, cobRegions, readCobPickle } from './cob-pickle.ts';
+import { readOverlaps } from './overlap-files.ts';
 import { scaledMask } from './scale.ts';
 import type { ImageProposals, ProposalSource, WorkingSize } from './source.ts';
+
+/** Which files beside the masks are used. */
+export interface CobFiles {
+  /** Of `data/cob/`: images they list are checked against the masks. Without, regions are computed. */
+  readonly pickles: readonly string[];
+  /** Whether the files of `data/cob_iou/` and `data/cob_asy_iou/` are used, for images that have both. */
+  readonly overlaps: boolean;
+}
 
 export class CobProposals implements ProposalSource {
   readonly #root: string;
   readonly #regions: ReadonlyMap<number, CobRegions>;
   /** Of the files that the regions came from. */
   readonly #pickles: readonly string[];
+  readonly #overlaps: boolean;
   readonly #warn: (message: string) => void;
 
   /**
    * @param root the data set's folder: `data/VOC2012` or `data/coco2017`.
-   * @param pickles files of `data/cob/`; images they list are checked against them. Without, regions are computed.
    * @param report told of images without proposals.
    * @throws DataError when a pickle is damaged.
    */
   static async open(
     root: string,
-    pickles: readonly string[],
+    { pickles, overlaps }: CobFiles,
     { warn }: { warn(message: string): void },
   ): Promise<CobProposals> {
     const regions = new Map<number, CobRegions>();
     for (const file of pickles) for (const [id, found] of await readCobPickle(file)) regions.set(id, found);
-    return new CobProposals(root, pickles, regions, warn);
+    return new CobProposals(root, pickles, regions, overlaps, warn);
   }
 
   private constructor(
     root: string,
     pickles: readonly string[],
     regions: ReadonlyMap<number, CobRegions>,
+    overlaps: boolean,
     warn: (message: string) => void,
   ) {
     this.#root = root;
     this.#pickles = pickles;
     this.#regions = regions;
+    this.#overlaps = overlaps;
     this.#warn = warn;
   }
 
@@ -75,6 +86,7 @@ export class CobProposals implements ProposalSource {
         masks: scaledMasks(masks, computed.boxes, size),
         boxes: boxes.map((value, i) => value * (i % 2 === 0 ? scaleX : scaleY)),
         regionMasks: Float32Array.from(regions.masks),
+        overlaps: this.#overlaps ? await readOverlaps(this.#root, fileName, masks.count) : undefined,
       },
       boxes,
       fileMasks: () =>
