@@ -1,7 +1,8 @@
 /** Instances over their picture: translucent fill, contour, and a label with the score. */
 import type { RgbImage } from '@cim/model/image';
-import { GLYPH_ADVANCE, GLYPH_HEIGHT, hasInk } from './font.ts';
-import { classColour, inkOn, type Rgb } from './palette.ts';
+import { blend } from './blend.ts';
+import { classColour, type Rgb } from './palette.ts';
+import { drawText, textSize } from './text.ts';
 
 export interface DrawnInstance {
   /** Row-major [height, width] of the picture; zero is background. */
@@ -58,12 +59,6 @@ function enlarged({ width, height, rgb }: RgbImage, zoom: number): RgbImage {
   return { width: w, height: h, rgb: pixels };
 }
 
-function blend({ width, height, rgb }: RgbImage, x: number, y: number, colour: Rgb, opacity: number): void {
-  if (x < 0 || y < 0 || x >= width || y >= height) return;
-  const at = (y * width + x) * 3;
-  for (let c = 0; c < 3; c++) rgb[at + c] = Math.round(rgb[at + c] + opacity * (colour[c] - rgb[at + c]));
-}
-
 function drawMask(
   canvas: RgbImage,
   { mask, classIndex }: DrawnInstance,
@@ -100,19 +95,11 @@ function drawLabel(canvas: RgbImage, instance: DrawnInstance, maskWidth: number,
   if (!corner) return;
   const { className, score, classIndex } = instance;
   const text = score === undefined ? className : `${className} ${score.toFixed(2)}`;
-  const [width, height] = [(text.length * GLYPH_ADVANCE + 1) * unit, (GLYPH_HEIGHT + 2) * unit];
+  const size = textSize(text, unit);
   const clip = (value: number, limit: number): number => Math.max(0, Math.min(Math.round(value), limit));
-  const left = clip(corner[0] * zoom, canvas.width - width);
-  const top = clip(corner[1] * zoom - height, canvas.height - height);
-  const paper = classColour(classIndex);
-  const ink = inkOn(paper);
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      const [column, row] = [Math.floor(x / unit) - 1, Math.floor(y / unit) - 1];
-      const dark = column >= 0 && row >= 0 && row < GLYPH_HEIGHT && hasInk(text, column, row);
-      blend(canvas, left + x, top + y, dark ? ink : paper, dark ? 1 : 0.85);
-    }
-  }
+  const left = clip(corner[0] * zoom, canvas.width - size.width);
+  const top = clip(corner[1] * zoom - size.height, canvas.height - size.height);
+  drawText(canvas, text, { left, top, unit, paper: classColour(classIndex) });
 }
 
 /** The mask's top row and leftmost column, or undefined when it is empty. */
