@@ -20,6 +20,7 @@ const golden = fileURLToPath(new URL('../golden', import.meta.url));
 const folder = temporaryFolder('verify');
 const files = readdirSync(golden).filter((name) => name.endsWith('.safetensors'));
 const cocoFiles = readdirSync(join(golden, 'coco'));
+const formatFiles = readdirSync(join(golden, 'formats')).filter((name) => !name.endsWith('.safetensors'));
 const cocoCases = cocoFiles.filter((name) => !/_(gt|dt_segm|dt_bbox)\./.test(name));
 
 /** The same tensor with every element far off. */
@@ -80,7 +81,7 @@ test('every golden file is covered and passes', async () => {
   const { known, passed, failed, notCovered, cases } = await verify(device, golden, ({ case: name, status, error }) => {
     assert.is(status, 'passed', `${name} ${error ?? ''}`);
   });
-  const count = files.length + cocoCases.length;
+  const count = files.length + cocoCases.length + formatFiles.length;
   assert.equal([known, passed, failed, notCovered], [count, count, 0, 0]);
   assert.ok(cases.every(({ comparisons }) => comparisons.length > 0));
 });
@@ -122,6 +123,29 @@ test('every comparison with a JSON file fails when it holds something else', asy
     cases.filter(({ comparisons }) => comparisons.length === 0),
     [],
   );
+});
+
+test("every comparison with a file of the original's formats fails when something else is expected", async () => {
+  const to = join(folder, 'formats');
+  mkdirSync(to);
+  for (const name of formatFiles) {
+    copyFileSync(join(golden, 'formats', name), join(to, name));
+    const { metadata, tensors } = await readSafetensors(join(golden, 'formats', `${name}.expected.safetensors`));
+    const options = Object.entries(metadata).map(([key, text]) => [key, `other ${text}`]);
+    const changed = [...tensors].map(([key, tensor]) => {
+      const { shape, ...rest } = altered(tensor);
+      return [key, { ...rest, shape: [1, ...shape] } as SafeTensor] as const;
+    });
+    const unexpected: SafeTensor = { dtype: 'F32', shape: [], data: new Float32Array(1) };
+    const expected = [...changed, ['out.other', unexpected] as const];
+    await writeSafetensors(join(to, `${name}.expected.safetensors`), Object.fromEntries(options), expected);
+  }
+  const { cases, known } = await verify(device, to, () => {});
+  assert.is(known, formatFiles.length);
+  const passed = cases.flatMap(({ case: name, comparisons }) =>
+    comparisons.filter((one) => one.passed).map(({ tensor }) => `${name} ${tensor}`),
+  );
+  assert.equal(passed, []);
 });
 
 test('the command reports what passed, failed and is unknown, and ends with code 1 after a failure', async () => {
