@@ -29,7 +29,8 @@ export class ImageNetClassifier {
   readonly backbone: Backbone;
   readonly #linear: Linear;
 
-  constructor(device: Device, config: ImageNetConfig, generator: Generator) {
+  /** @param generator draws initial values; null leaves them unset, for all of them will be loaded. */
+  constructor(device: Device, config: ImageNetConfig, generator: Generator | null) {
     this.config = config;
     this.parameters = new ParameterStore(device, generator);
     const root = this.parameters.scope();

@@ -3,7 +3,6 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BackboneConfig } from '@cim/model/backbone/index';
 import { ImageNetClassifier, imageNetBackbones } from '@cim/model/classify/imagenet';
-import { Generator } from '@cim/runtime';
 import { closest } from 'fastest-levenshtein';
 import type { GlobalOptions } from '../cli/options.ts';
 import { terminalReporter as report } from '../cli/reporter.ts';
@@ -68,7 +67,7 @@ async function evaluate(
   val: ImageFolder,
   { weights, batch, size, strict }: CommonOptions & { weights: string },
 ): Promise<Accuracy> {
-  const classifier = new ImageNetClassifier(device, { backbone, classes: val.classes.length }, new Generator(0));
+  const classifier = new ImageNetClassifier(device, { backbone, classes: val.classes.length }, null);
   await loadImageNetWeights(weights, classifier, val.classes);
   const accuracy = await evaluateImageNet(device, classifier, val, { batch, imageSize: size, report, strict });
   classifier.parameters.dispose();

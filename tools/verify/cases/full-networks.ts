@@ -1,7 +1,7 @@
 import { type Backbone, type BackboneConfig, createBackbone, hrnet, resnet50, vgg16 } from '@cim/model/backbone/index';
 import { ImageNetClassifier } from '@cim/model/classify/imagenet';
 import { ParameterStore } from '@cim/model/nn/parameters';
-import { type Device, Generator, Tape } from '@cim/runtime';
+import { type Device, Tape } from '@cim/runtime';
 import type { CaseKind, Check } from '../case.ts';
 import { type Comparison, compare, tolerances } from '../compare.ts';
 import { deterministicInput, deterministicTensor } from '../deterministic.ts';
@@ -13,7 +13,7 @@ interface Network {
 }
 
 const bare = (device: Device, config: BackboneConfig): Network => {
-  const parameters = new ParameterStore(device, new Generator(0));
+  const parameters = new ParameterStore(device, null);
   return { parameters, backbone: createBackbone(parameters.scope().frozen(), config) };
 };
 
@@ -80,9 +80,7 @@ const fullCheck =
 export const fullNetworks: CaseKind[] = [
   {
     pattern: /^full_hrnet_w48/,
-    check: fullCheck(
-      (device) => new ImageNetClassifier(device, { backbone: hrnet('w48'), classes: 1000 }, new Generator(0)),
-    ),
+    check: fullCheck((device) => new ImageNetClassifier(device, { backbone: hrnet('w48'), classes: 1000 }, null)),
   },
   { pattern: /^full_resnet50/, check: fullCheck((device) => bare(device, resnet50())) },
   { pattern: /^full_vgg16_dilated/, check: fullCheck((device) => bare(device, vgg16())) },
