@@ -18,7 +18,7 @@ import {
   zeros,
 } from './ndarray.ts';
 
-/** A numeric, logical (uint8) or complex-free array, a cell array, a text, or the fields of a struct array. */
+/** A numeric or logical (uint8) array, a sparse one as float64, a cell array, a text, or the fields of a struct array. */
 export type MatValue = NdArray | ObjectArray<MatValue> | string | { readonly [field: string]: ObjectArray<MatValue> };
 
 /** Numbers in one variable: 200 masks of 1 000 × 1 000, and room. */
@@ -32,8 +32,8 @@ const HEADER_BYTES = 128;
 /**
  * The variables of a MATLAB v5 file, arrays row-major, logical ones as uint8. With `names` only those are read.
  *
- * @throws DataError when it is damaged, of another version, absurdly large, or a wanted variable is sparse, complex or
- *   of a class without counterpart.
+ * @throws DataError when it is damaged, of another version, absurdly large, or a wanted variable is complex or of a
+ *   class without counterpart.
  */
 export const readMat = async (path: string, names?: readonly string[]): Promise<Map<string, MatValue>> =>
   parseMat(await readWhole(path, MAX_FILE_BYTES, failureOf(path)), path, names);
@@ -96,6 +96,7 @@ const TYPES: Readonly<Record<number, DType>> = {
 const CELL = 1;
 const STRUCT = 2;
 const CHAR = 4;
+const SPARSE = 5;
 const CLASSES: Readonly<Record<number, DType>> = {
   6: 'float64',
   7: 'float32',
@@ -109,6 +110,8 @@ const CLASSES: Readonly<Record<number, DType>> = {
   15: 'uint64',
 };
 const COMPLEX_FLAG = 0x0800;
+/** A sparse element that is zero takes no room in the file, but as many times a byte's here. */
+const SPARSE_COST = 8;
 
 interface Element {
   readonly type: number;
@@ -219,12 +222,13 @@ class MatrixReader {
   value({ name, class: kind, complex, shape, rest }: Head, depth: number): MatValue {
     const fail = this.#fail;
     const count = elementCount(shape);
-    this.#elements += count;
+    this.#elements += kind === SPARSE ? SPARSE_COST * count : count;
     if (this.#elements > MAX_ELEMENTS) fail(`"${name}" of [${shape}] has more than ${MAX_ELEMENTS} elements`);
     if (depth > MAX_DEPTH) fail(`"${name}" is nested more than ${MAX_DEPTH} deep`);
     if (complex) fail(`"${name}" is complex`);
     if (kind === CELL) return new ObjectArray(shape, this.#cells(rest, shape, depth));
     if (kind === STRUCT) return this.#struct(rest, shape, depth);
+    if (kind === SPARSE) return this.#sparse(rest, name, shape);
     const content = rest.element();
     if (kind === CHAR) return this.#text(content, name, count);
     const dtype = CLASSES[kind] ?? fail(`"${name}" is of the MATLAB class ${kind}, which is unknown here`);
@@ -263,6 +267,25 @@ class MatrixReader {
     function ordered(column: MatValue[]): ObjectArray<MatValue> {
       return new ObjectArray(shape, toRowMajor(column, shape, new Array<MatValue>(count)) as MatValue[]);
     }
+  }
+
+  /** Column by column: row indices, where each column's begin, and the values. */
+  #sparse(rest: ElementReader, name: string, shape: readonly number[]): NdArray {
+    const [rows, columns] = shape;
+    const [indices, starts, values] = [0, 1, 2].map(() => this.#decode(rest.element()));
+    const dense = zeros('float64', rows * columns);
+    let damaged = shape.length !== 2 || starts.length !== columns + 1;
+    for (let column = 0; column < columns && !damaged; column++) {
+      const [begin, end] = [Number(starts[column]), Number(starts[column + 1])];
+      damaged = !(begin >= 0 && begin <= end && end <= Math.min(indices.length, values.length));
+      for (let i = begin; i < end && !damaged; i++) {
+        const row = Number(indices[i]);
+        damaged = !(row >= 0 && row < rows);
+        dense[row * columns + column] = Number(values[i]);
+      }
+    }
+    if (damaged) this.#fail(`the sparse array "${name}" of [${shape}] has indices beyond it`);
+    return new NdArray('float64', shape, dense);
   }
 
   #matrix(rest: ElementReader, depth: number): MatValue {
