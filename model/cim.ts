@@ -150,7 +150,8 @@ export class Cim {
   readonly region: MaskFuse;
   readonly heads: ClsIouModel;
 
-  constructor(device: Device, config: CimConfig, generator: Generator) {
+  /** @param generator draws initial values; null leaves them unset, for all of them will be loaded. */
+  constructor(device: Device, config: CimConfig, generator: Generator | null) {
     this.config = config;
     this.parameters = new ParameterStore(device, generator);
     const root = this.parameters.scope();

@@ -400,8 +400,7 @@ export class Device {
 
   /** Disposes, at the end, every tensor made by `work` that is neither returned nor kept. */
   scope<T>(work: () => T): T {
-    const made = new Set<Tensor>();
-    this.#scopes.push(made);
+    const made = this.#openScope();
     let result: T | undefined;
     try {
       result = work();
@@ -409,12 +408,34 @@ export class Device {
         throw new ShapeError('A scope must be synchronous.', 'Read tensors after the scope, and return them from it.');
       return result;
     } finally {
-      this.#scopes.pop();
-      const survivors = new Set<Tensor>(tensorsIn(result));
-      for (const tensor of made) {
-        if (survivors.has(tensor)) this.track(tensor);
-        else tensor.dispose();
-      }
+      this.#closeScope(made, result);
+    }
+  }
+
+  /** {@link scope} for work that waits for the GPU. Nothing else may use the device until it is done. */
+  async scopeAsync<T>(work: () => Promise<T>): Promise<T> {
+    const made = this.#openScope();
+    let result: T | undefined;
+    try {
+      result = await work();
+      return result;
+    } finally {
+      this.#closeScope(made, result);
+    }
+  }
+
+  #openScope(): Set<Tensor> {
+    const made = new Set<Tensor>();
+    this.#scopes.push(made);
+    return made;
+  }
+
+  #closeScope(made: Set<Tensor>, result: unknown): void {
+    this.#scopes.pop();
+    const survivors = new Set<Tensor>(tensorsIn(result));
+    for (const tensor of made) {
+      if (survivors.has(tensor)) this.track(tensor);
+      else tensor.dispose();
     }
   }
 

@@ -43,12 +43,13 @@ type Vector = readonly [size: number];
 export class ParameterStore {
   readonly device: Device;
   readonly arenas: Arena[] = [];
-  readonly #generator: Generator;
+  readonly #generator: Generator | null;
   readonly #tensors = new Map<string, Weight>();
   readonly #open = new Map<ParameterGroup, Arena>();
   readonly #owned: Tensor[] = [];
 
-  constructor(device: Device, generator: Generator) {
+  /** @param generator draws initial values; null leaves them unset, for all of them will be loaded. */
+  constructor(device: Device, generator: Generator | null) {
     this.device = device;
     this.#generator = generator;
   }
@@ -58,7 +59,7 @@ export class ParameterStore {
     return new Scope(this, prefix, true);
   }
 
-  /** Adds a parameter with initial values drawn from the store's generator. */
+  /** Adds a parameter with its initial values. */
   parameter(name: string, shape: Vector, initialise: Initialiser, trainable: boolean): Tensor;
   parameter(name: string, shape: Shape, initialise: Initialiser, trainable: boolean): Weight;
   parameter(name: string, shape: Shape, initialise: Initialiser, trainable: boolean): Weight {
@@ -101,6 +102,7 @@ export class ParameterStore {
         : trainable
           ? new ShardedParameter(shards as Parameter[])
           : new ShardedTensor(shards);
+    if (!this.#generator) return weight;
     for (let first = 0; first < weight.size; first += PIECE) {
       const values = new Float32Array(Math.min(PIECE, weight.size - first));
       initialise(this.#generator, values);

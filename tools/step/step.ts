@@ -1,0 +1,113 @@
+import { resourceUsage } from 'node:process';
+import { Cim, lossParts, lossTerms } from '@cim/model/cim';
+import { OverlapCache } from '@cim/model/masks/index';
+import type { Recipe } from '@cim/model/recipe/recipe';
+import { Solver } from '@cim/model/solver/solver';
+import { gather } from '@cim/model/train/loss-terms';
+import { uploadBatch, uploadSupervision } from '@cim/model/train/sample';
+import { type Device, Generator, isParameter, ShardedTensor, Tape } from '@cim/runtime';
+import { madeUpSample, type SampleSize } from './sample.ts';
+import { loadDeterministic, loadFile } from './weights.ts';
+
+export interface StepOptions extends Omit<SampleSize, 'classes'> {
+  readonly recipe: Recipe;
+  readonly classes: number;
+  /** `random`: as training from scratch begins; `deterministic`: by the golden files' formula; else a file. */
+  readonly weights: string;
+  readonly steps: number;
+}
+
+/** What training a network takes. */
+export interface NetworkSize {
+  readonly parameters: number;
+  readonly trained: number;
+  /** Weights larger than one binding. */
+  readonly sharded: readonly { readonly name: string; readonly weight: ShardedTensor }[];
+  /** Seconds to make the network with its weights and the solver. */
+  readonly seconds: number;
+}
+
+export interface StepReport {
+  readonly losses: Readonly<Record<string, number>>;
+  /** Seconds until the GPU was done with each part; those of the first step include the compilation of kernels. */
+  readonly forward: number;
+  readonly backward: number;
+  readonly solver: number;
+  /** The most memory that was used at once so far, bytes. */
+  readonly gpuPeak: number;
+  /** Of the process; where the CPU runs the kernels, GPU memory is part of it. */
+  readonly hostPeak: number;
+}
+
+export interface StepHooks {
+  readonly onNetwork: (size: NetworkSize) => void;
+  readonly onStep: (report: StepReport) => void;
+}
+
+/** Trains a recipe's network on one made-up image. */
+export async function trainSteps(device: Device, options: StepOptions, hooks: StepHooks): Promise<void> {
+  const { recipe, steps, weights, classes } = options;
+  const lap = stopwatch(device);
+  const generator = weights === 'deterministic' ? null : new Generator(recipe.seed);
+  const cim = new Cim(device, { ...recipe.cim, classes, backbone: recipe.backbone }, generator);
+  const { parameters } = cim;
+  if (weights === 'deterministic') await loadDeterministic(parameters, recipe.backbone);
+  else if (weights !== 'random') await loadFile(parameters, weights);
+  const solver = new Solver(device, parameters, recipe.solver);
+  hooks.onNetwork({ ...sizeOf(cim), seconds: await lap() });
+
+  const sample = madeUpSample(options);
+  const view = { flip: false, targetSize: Math.max(options.width, options.height) };
+  const overlaps = new OverlapCache(device);
+  const terms = lossTerms(cim.config);
+  for (let step = 0; step < steps; step++) {
+    await device.scopeAsync(async () => {
+      const values = device.empty([terms.length]);
+      const batch = uploadBatch(device, [{ sample, view }]);
+      const supervision = uploadSupervision(device, sample, overlaps);
+      parameters.zeroGrad();
+      await lap();
+
+      const tape = new Tape(device);
+      const [scores] = cim.forward(tape, batch);
+      const antiNoise = (branch: number) => ({ seed: recipe.seed, counter: branch * 2 ** 20 });
+      gather(device, lossParts(cim.losses(tape, scores, supervision, antiNoise)), values, 0);
+      const forward = await lap();
+      tape.backward();
+      const backward = await lap();
+      solver.step(step);
+      const updated = await lap();
+
+      const losses: Record<string, number> = {};
+      (await values.read()).forEach((value, i) => {
+        losses[terms[i].name] = (losses[terms[i].name] ?? 0) + terms[i].weight * value;
+      });
+      const peaks = { gpuPeak: device.memoryUse.peak, hostPeak: resourceUsage().maxRSS * 1024 };
+      hooks.onStep({ losses, forward, backward, solver: updated, ...peaks });
+    });
+  }
+  overlaps.dispose();
+  solver.dispose();
+  parameters.dispose();
+}
+
+/** Seconds since the last call, once the GPU is idle. */
+function stopwatch(device: Device): () => Promise<number> {
+  let last = performance.now();
+  return async () => {
+    await device.finish();
+    const seconds = (performance.now() - last) / 1000;
+    last = performance.now();
+    return seconds;
+  };
+}
+
+function sizeOf({ parameters }: Cim): Omit<NetworkSize, 'seconds'> {
+  const weights = [...parameters.tensors].map(([name, weight]) => ({ name, weight }));
+  const count = (list: typeof weights): number => list.reduce((sum, { weight }) => sum + weight.size, 0);
+  return {
+    parameters: count(weights.filter(({ name }) => !/running_(mean|var)$/.test(name))),
+    trained: count(weights.filter(({ weight }) => isParameter(weight))),
+    sharded: weights.flatMap(({ name, weight }) => (weight instanceof ShardedTensor ? [{ name, weight }] : [])),
+  };
+}

@@ -1,0 +1,36 @@
+import type { BackboneConfig } from '@cim/model/backbone/index';
+import type { ParameterStore } from '@cim/model/nn/parameters';
+import type { LazyTensor, LoadReport } from '@cim/model/nn/state-dict';
+import { CheckpointError } from '../errors.ts';
+import { openSafetensors } from '../formats/safetensors.ts';
+import { deterministicTensor } from '../verify/deterministic.ts';
+
+const SALT = 12345;
+/** Gains at which activations keep their size through each backbone, as in the golden files. */
+const GAINS: Record<BackboneConfig['type'], number> = { hrnet: 0.55, residual: 0.7, resnet: 0.7, vgg: Math.SQRT2 };
+
+/** Fills a network as the golden files of full-size networks do: by a formula, from nothing but names and shapes. */
+export function loadDeterministic(parameters: ParameterStore, backbone: BackboneConfig): Promise<LoadReport> {
+  const gain = GAINS[backbone.type];
+  const state = [...parameters.tensors].map(([name, { shape, size }], k): [string, LazyTensor] => [
+    name,
+    {
+      shape,
+      read: async (first = 0, count = size - first) =>
+        deterministicTensor(k, name, shape, SALT, gain, { first, count }),
+    },
+  ]);
+  return parameters.load(new Map(state));
+}
+
+/** Loads what a .safetensors file has for the network. @throws CheckpointError when it is damaged or does not fit. */
+export async function loadFile(parameters: ParameterStore, path: string): Promise<LoadReport> {
+  const { tensors } = await openSafetensors(path);
+  const state = new Map<string, LazyTensor>();
+  for (const [name, tensor] of tensors) {
+    if (tensor.dtype !== 'F32')
+      throw new CheckpointError(`Tensor "${name}" of ${path} is ${tensor.dtype}; F32 is needed.`);
+    state.set(name, tensor);
+  }
+  return parameters.load(state, { strict: false });
+}
