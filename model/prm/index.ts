@@ -1,2 +1,3 @@
+export * from './recipe.ts';
 export * from './resample.ts';
 export * from './retrieve.ts';

@@ -1,4 +1,5 @@
 import { type BackboneConfig, hrnet, resnet50, vgg16 } from '../backbone/index.ts';
+import { prmClassifier } from '../prm/recipe.ts';
 import type { SolverConfig } from '../solver/solver.ts';
 import type { Recipe } from './recipe.ts';
 
@@ -39,19 +40,6 @@ const solverOf = ({ decayAt }: Variant): SolverConfig => ({
   },
 });
 
-/** PRM's training of the classifier; used only with `classifier.training.steps` above 0. */
-const classifierSolver: SolverConfig = {
-  type: 'sgd',
-  momentum: 0.9,
-  scaleMomentum: false,
-  weightDecay: 1e-4,
-  biasLrFactor: 1,
-  lrFactors: [],
-  biasDecay: true,
-  clipNorm: null,
-  schedule: { baseLr: 0.01, warmupSteps: 0, warmupFactor: 1, decay: { type: 'step', decaySteps: [], gamma: 0.1 } },
-};
-
 /** A configuration of the original as a complete recipe: real data sets, published weights, COB proposals. */
 const original = (variant: Variant): Recipe => ({
   name: variant.name,
@@ -60,21 +48,7 @@ const original = (variant: Variant): Recipe => ({
   seed: 3,
   backbone: variant.backbone,
   backboneWeights: variant.backboneWeights,
-  classifier: {
-    backbone: resnet50({ stages: 4, freezeAt: 0 }),
-    canvas: { width: 448, height: 448 },
-    weights: variant.classifierWeights,
-    pooling: { type: 'peak-stimulation', upsampling: 8 },
-    training: {
-      steps: 0,
-      batch: 16,
-      imagesPerPass: 16,
-      statistics: 'batch',
-      jitter: { brightness: 0, offset: 0, channel: 0 },
-      geometry: { scale: 0, shift: 0 },
-    },
-    solver: classifierSolver,
-  },
+  classifier: prmClassifier({ weights: variant.classifierWeights, steps: 0 }),
   proposals: { type: 'cob' },
   labels: { source: variant.labels, peakThreshold: 10, averageThreshold: 0.7, iouThreshold: 0.5 },
   cim: {

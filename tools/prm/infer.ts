@@ -1,12 +1,13 @@
 /** `cim prm infer`: what the classifier of a run sees in images. */
+import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { extname, join, resolve } from 'node:path';
 import { classifierInput } from '@cim/model/classify/input';
 import { locatePeaks, peakResponses, peaksInImage } from '@cim/model/peaks/index';
 import type { LabelledImage } from '../datasets/dataset.ts';
-import { DataError, reasonOf } from '../errors.ts';
+import { ConfigError, DataError, reasonOf } from '../errors.ts';
 import { writeFileAtomic } from '../formats/atomic.ts';
-import { canvasSize, loadClassifier } from '../pipeline/classify.ts';
+import { canvasSize, loadClassifier, trainClassifierStage } from '../pipeline/classify.ts';
 import { forEach, type RunContext } from '../pipeline/context.ts';
 import { WorkingImages } from '../pipeline/working-images.ts';
 import { CUES_FORMAT, type CuedImage, type CueList, cueListFile, writeImageCues } from './cues.ts';
@@ -19,6 +20,23 @@ export interface InferOptions {
   readonly peakThreshold: number;
   /** Where the cues go. */
   readonly folder: string;
+}
+
+/**
+ * Makes sure that a run has its classifier; one that needs no training is loaded.
+ * @throws ConfigError when it must be trained first.
+ */
+export async function requireClassifier(context: RunContext): Promise<void> {
+  const { folder, recipe } = context;
+  if (existsSync(folder.classifier)) return;
+  if (recipe.classifier.training.steps > 0) {
+    throw new ConfigError(
+      `${folder.root} has no classifier.`,
+      'Train it with `cim prm train`, or give trained weights and no steps: ' +
+        '--set classifier.weights=FILE classifier.training.steps=0.',
+    );
+  }
+  await trainClassifierStage(context, await canvasSize(context));
 }
 
 /** Writes the visual cues of every image that can be read. Returns the list. */
