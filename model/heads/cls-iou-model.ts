@@ -18,7 +18,8 @@ export interface HeadScores {
 
 /**
  * The anti-noise branch and K refinement branches on region features (cls_iou_model, lib/modeling/heads.py). All their
- * linear layers are one matrix product, all their probabilities one kernel an image.
+ * linear layers are one matrix product, all their probabilities one kernel an image. All layers are there whatever the
+ * configuration trains, so that checkpoints of every variant of the method fit each other.
  */
 export class ClsIouModel {
   readonly #columns: number;

@@ -191,6 +191,11 @@ test('settings that do not exist or make no sense', async () => {
   await fails(ConfigError, /"solver\.schedule\.baseLr" is NaN\. /, set('solver.schedule.baseLr=.nan'));
   await fails(ConfigError, /"solver\.schedule\.baseLr" is Infinity\. /, set('solver.schedule.baseLr=.inf'));
   await fails(ConfigError, /"cim\.strategy" is "cmi"\. .*"cim".*"mist"/, set('cim.strategy=cmi'));
+  await fails(
+    ConfigError,
+    /"cim\.antiNoiseBranch" is false\. WSDDN is nothing but this branch/,
+    set('cim={strategy: wsddn, antiNoiseBranch: false}'),
+  );
   await fails(ConfigError, /"test\.scales" is \[\]\. /, set('test.scales=[]'));
   await fails(ConfigError, /"training" is 3\. /, set('training=3'));
   await fails(ConfigError, /training=\{steps: is neither JSON nor YAML/, set('training={steps:'));

@@ -37,6 +37,25 @@ const solver: z.ZodType<SolverConfig> = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('adamw'), betas: z.tuple([rate, rate]), ...common }),
 ]);
 
+const cim = z
+  .strictObject({
+    region: z.strictObject({ channels: count, hidden: count, fuseMasks: z.boolean() }),
+    branches: count,
+    strategy: z.literal(['cim', 'mist', 'oicr', 'pcl', 'wsddn']),
+    seedFraction: share,
+    thresholdStep: share,
+    containmentThreshold: share,
+    antiNoiseBranch: z.boolean(),
+    antiNoiseSampling: z.boolean(),
+    clusterLoss: z.boolean(),
+    maskIouHead: z.boolean(),
+    bigProposalsAreBackground: z.boolean(),
+  })
+  .refine(({ strategy, antiNoiseBranch }) => antiNoiseBranch || strategy !== 'wsddn', {
+    path: ['antiNoiseBranch'],
+    message: 'WSDDN is nothing but this branch',
+  });
+
 export const recipeSchema: z.ZodType<Recipe> = z.strictObject({
   name: z.string().min(1),
   description: z.string(),
@@ -78,19 +97,7 @@ export const recipeSchema: z.ZodType<Recipe> = z.strictObject({
     averageThreshold: share,
     iouThreshold: share,
   }),
-  cim: z.strictObject({
-    region: z.strictObject({ channels: count, hidden: count, fuseMasks: z.boolean() }),
-    branches: count,
-    strategy: z.literal(['cim', 'mist', 'oicr', 'pcl', 'wsddn']),
-    seedFraction: share,
-    thresholdStep: share,
-    containmentThreshold: share,
-    antiNoiseBranch: z.boolean(),
-    antiNoiseSampling: z.boolean(),
-    clusterLoss: z.boolean(),
-    maskIouHead: z.boolean(),
-    bigProposalsAreBackground: z.boolean(),
-  }),
+  cim,
   training: z.strictObject({
     steps: count,
     imagesPerStep: count,
