@@ -1,0 +1,91 @@
+/** From scores of proposals to instances (evaluation.py). */
+import { type SelectionOptions, selectDetections } from '@cim/model/detect/select-detections';
+import type { CocoCategory, CocoResult } from '@cim/model/evaluate/coco-json';
+import { DataError } from '../errors.ts';
+import { writeFileAtomic } from '../formats/atomic.ts';
+import { matchImages } from './open-scores.ts';
+import { readProposalMasks } from './proposal-masks.ts';
+import type { ScoreSource } from './scores.ts';
+
+interface SizedImage {
+  readonly id: number;
+  readonly fileName: string;
+  readonly width: number;
+  readonly height: number;
+}
+
+export interface InstanceOptions {
+  readonly source: ScoreSource;
+  /** Ascending by id. */
+  readonly images: readonly SizedImage[];
+  /** By class index. */
+  readonly categories: readonly CocoCategory[];
+  /** The folder of the proposals that were scored. */
+  readonly proposals: string;
+  readonly selection?: SelectionOptions;
+  /** Told after each image. */
+  readonly onImage?: () => void;
+}
+
+/**
+ * The detections of each image with their masks: by image, class, then proposal.
+ *
+ * @throws DataError when scores, images, classes and proposals do not belong together.
+ */
+export async function* instanceResults({
+  source,
+  images,
+  categories,
+  proposals,
+  selection,
+  onImage,
+}: InstanceOptions): AsyncGenerator<CocoResult[]> {
+  requireClasses(source, categories.length);
+  const indices = matchImages(source, images);
+  for (const image of images) {
+    const index = indices.get(image.id);
+    onImage?.();
+    if (index === undefined || source.images[index].count === 0) continue;
+    const { scores, boxes } = await source.read(index);
+    const masks = await readProposalMasks(proposals, image);
+    if (masks.count !== source.images[index].count) {
+      throw new DataError(
+        `${source.name} scores ${source.images[index].count} proposals of ${image.fileName}, there are ${masks.count} in ${proposals}.`,
+        'Give the folder of the proposals that were scored.',
+      );
+    }
+    yield selectDetections(scores, boxes, selection).map(({ proposal, classIndex, score }) => ({
+      image_id: image.id,
+      category_id: categories[classIndex].id,
+      score,
+      segmentation: masks.mask(proposal),
+    }));
+  }
+}
+
+/** @throws DataError when the scores are of another number of classes. */
+export function requireClasses({ name, classes, images }: ScoreSource, expected: number): void {
+  if (classes === expected || images.length === 0) return;
+  throw new DataError(
+    `${name} scores ${classes} classes, the annotations have ${expected}.`,
+    'Use the annotations of the data set that was tested.',
+  );
+}
+
+/** Writes a COCO result file, a detection a line. @throws OutputError when it cannot be written. */
+export const writeCocoResults = (path: string, results: Iterable<CocoResult>): Promise<void> =>
+  writeFileAtomic(path, lines(results));
+
+function* lines(results: Iterable<CocoResult>): Iterable<Uint8Array> {
+  const encoder = new TextEncoder();
+  let text = '[';
+  let separator = '\n';
+  for (const result of results) {
+    text += separator + JSON.stringify(result);
+    separator = ',\n';
+    if (text.length < 1 << 20) continue;
+    yield encoder.encode(text);
+    text = '';
+  }
+  yield encoder.encode(`${text}\n]\n`);
+}
