@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CheckpointError, OutputError } from '@cim/tools/errors';
 import { writeFileAtomic } from '@cim/tools/formats/atomic';
-import { readSafetensors, type SafeTensor, writeSafetensors } from '@cim/tools/formats/safetensors';
+import { openSafetensors, readSafetensors, type SafeTensor, writeSafetensors } from '@cim/tools/formats/safetensors';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { rejection } from '../rejection.ts';
@@ -108,6 +108,54 @@ test('a tensor whose data does not fit its shape is not written', async () => {
     writeSafetensors(join(folder, 'b'), {}, [['a', { dtype: 'F32', shape: [3], data: new Float32Array(2) }]]),
   );
   assert.instance(error, RangeError);
+});
+
+test('tensors are read and written in parts', async () => {
+  const counts: number[] = [];
+  const size = 2 ** 24 + 3; // more than is in memory at once while it is written
+  await writeSafetensors(path, {}, [
+    ['small', { dtype: 'U8', shape: [2], data: Uint8Array.of(7, 8) }],
+    [
+      'large',
+      {
+        dtype: 'F32',
+        shape: [size],
+        read: async (first = 0, count = size - first) => {
+          counts.push(count);
+          return Float32Array.from({ length: count }, (_, i) => (first + i) % 1000);
+        },
+      },
+    ],
+  ]);
+  assert.equal(counts, [2 ** 24, 3]);
+  const { tensors } = await openSafetensors(path);
+  const large = tensors.get('large')!;
+  assert.equal([large.dtype, large.shape], ['F32', [size]]);
+  assert.equal(
+    [...((await large.read(2 ** 24 - 2)) as Float32Array)],
+    [214, 215, 216, 217, 218],
+  );
+  assert.equal([...((await large.read(5, 3)) as Float32Array)], [5, 6, 7]);
+  assert.equal((await large.read(size, 0)).length, 0);
+  assert.equal(await tensors.get('small')!.read(), Uint8Array.of(7, 8));
+  assert.instance(await rejection(large.read(0, size + 1)), RangeError);
+});
+
+test('a file that is replaced while it is in use is not read any more', async () => {
+  await writeSafetensors(path, {}, TENSORS);
+  const { tensors } = await openSafetensors(path);
+  await writeSafetensors(path, {}, TENSORS);
+  const error = await rejection(tensors.get('weight')!.read());
+  assert.instance(error, CheckpointError);
+  assert.match(error.message, 'replaced');
+});
+
+test('a part that is not as long as asked for is not written', async () => {
+  const target = join(folder, 'short');
+  const short = { dtype: 'F32' as const, shape: [3], read: async () => new Float32Array(2) };
+  const error = await rejection(writeSafetensors(target, {}, [['a', short]]));
+  assert.instance(error, RangeError);
+  assert.not(readdirSync(folder).some((name) => name.includes('short')));
 });
 
 test('a failed write leaves the old file and no temporary', async () => {

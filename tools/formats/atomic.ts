@@ -10,7 +10,7 @@ export type FileContent = string | Uint8Array | Iterable<Uint8Array> | AsyncIter
  * Writes `content` under a temporary name in the same folder (made if missing), flushes it to the disk, then renames it
  * to `path`. On failure the temporary file is removed and an existing `path` stays as it was.
  *
- * @throws OutputError when the disk is full or the folder cannot be written to.
+ * @throws OutputError when the disk is full or the folder cannot be written to; what `content` throws, unchanged.
  */
 export async function writeFileAtomic(path: string, content: FileContent): Promise<void> {
   const target = resolve(path);
@@ -28,6 +28,8 @@ export async function writeFileAtomic(path: string, content: FileContent): Promi
     await rename(temporary, target);
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {}); // the first failure is the one to report
+    // Without a code it is not the file system's: what should have been written could not be made.
+    if (!(error instanceof Error && 'code' in error)) throw error;
     throw new OutputError(
       `Cannot write ${target}: ${reasonOf(error)}.`,
       'Free space or choose another output folder, then run the command again.',
