@@ -32,3 +32,4 @@ export { Solver, type SolverConfig } from './solver/solver.ts';
 export * from './train/sample.ts';
 export * from './train/train-cim.ts';
 export { type ClassifierTraining, trainClassifier } from './train/train-classifier.ts';
+export * from './weights/published.ts';

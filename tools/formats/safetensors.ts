@@ -8,6 +8,7 @@ import { CheckpointError, reasonOf } from '../errors.ts';
 import { writeFileAtomic } from './atomic.ts';
 import { type Fail, type OpenFile, readRange, withFile } from './file-bytes.ts';
 import { isRecord } from './json.ts';
+import type { ArrayOf, DType, LazyArray } from './ndarray.ts';
 
 /** Float16 and bfloat16 numbers stay raw bits in a Uint16Array; booleans are bytes 0 and 1. */
 const ARRAYS = {
@@ -28,6 +29,23 @@ const ARRAYS = {
 
 export type SafetensorDtype = keyof typeof ARRAYS;
 
+/** What NumPy and PyTorch call the types. */
+const NAMES: Readonly<Record<SafetensorDtype, DType>> = {
+  F64: 'float64',
+  I64: 'int64',
+  U64: 'uint64',
+  F32: 'float32',
+  I32: 'int32',
+  U32: 'uint32',
+  F16: 'float16',
+  BF16: 'bfloat16',
+  I16: 'int16',
+  U16: 'uint16',
+  I8: 'int8',
+  U8: 'uint8',
+  BOOL: 'bool',
+};
+
 type TensorOf<D extends SafetensorDtype> = {
   readonly dtype: D;
   readonly shape: readonly number[];
@@ -45,6 +63,19 @@ type LazyTensorOf<D extends SafetensorDtype> = {
 };
 /** One tensor elsewhere, in a file or on a device, whose elements come when asked for. */
 export type LazySafeTensor = { [D in SafetensorDtype]: LazyTensorOf<D> }[SafetensorDtype];
+
+/** A tensor under the type names of other formats. */
+export const arrayOfSafeTensor = ({ dtype, shape, read }: LazySafeTensor): LazyArray => ({
+  dtype: NAMES[dtype],
+  shape,
+  read: (first, count) => read(first, count) as Promise<ArrayOf<DType>>,
+});
+
+/** An array of another format as a tensor to be written. */
+export const safeTensorOf = (array: LazyArray): LazySafeTensor => {
+  const dtype = (Object.keys(NAMES) as SafetensorDtype[]).find((name) => NAMES[name] === array.dtype)!;
+  return { dtype, shape: array.shape, read: (first, count) => array.read(first, count) } as LazySafeTensor;
+};
 
 /** What a file holds. */
 export interface Safetensors<T = SafeTensor> {
