@@ -54,9 +54,9 @@ for (const [set, suffix] of [
       const { coco, voc } = await evaluateFiles({ ...files, type, voc: false });
       assert.is(voc, undefined);
       const expected = JSON.parse(await readText(golden(`${set}_expected.json${suffix}`)))[type].stats as number[];
-      assert.is(coco.stats.length, expected.length);
+      assert.is(coco!.stats.length, expected.length);
       for (const [i, value] of expected.entries()) {
-        assert.ok(Math.abs(coco.stats[i] - value) < 1e-9, `${i}: ${coco.stats[i]}, ${value}`);
+        assert.ok(Math.abs(coco!.stats[i] - value) < 1e-9, `${i}: ${coco!.stats[i]}, ${value}`);
       }
     });
   }

@@ -7,9 +7,10 @@ import type { Dataset, DatasetImage, ObjectAnnotation } from './dataset.ts';
 /**
  * Every object with its mask. Ids, areas and boxes that the file does not give are made from the order and the masks.
  *
+ * @param type for boxes, objects that have a box and an area need no mask.
  * @throws DataError when an image has no size, or an annotation no mask or a broken one.
  */
-export function groundTruth({ name, root, classes, images }: Dataset): CocoJson {
+export function groundTruth({ name, root, classes, images }: Dataset, type: 'segm' | 'bbox' = 'segm'): CocoJson {
   const remedy = 'Evaluation needs the size of every image and a segmentation of every object.';
   const fail = (problem: string, cause?: unknown): never => {
     throw new DataError(`"${name}" in ${root} cannot be evaluated: ${problem}.`, remedy, { cause });
@@ -23,6 +24,9 @@ export function groundTruth({ name, root, classes, images }: Dataset): CocoJson 
     { fileName, width = 0, height = 0 }: DatasetImage,
   ): CocoAnnotation => {
     const { segmentation, iscrowd = 0, id = ++nextId } = annotation;
+    if (type === 'bbox' && annotation.area !== undefined && annotation.bbox !== undefined) {
+      return { segmentation: [], ...annotation, id, iscrowd, area: annotation.area, bbox: annotation.bbox };
+    }
     if (segmentation === undefined) return fail(`annotation ${annotation.id ?? ''} of ${fileName} has no segmentation`);
     if (annotation.area !== undefined && annotation.bbox !== undefined) {
       return { ...annotation, id, segmentation, iscrowd, area: annotation.area, bbox: annotation.bbox };

@@ -25,9 +25,10 @@ const objectSchema = z.object({
 /**
  * Reads the objects of a COCO file (`.json` or `.json.gz`) with their masks.
  *
+ * @param type for boxes, objects that have a box and an area need no mask.
  * @throws DataError that quotes the file, and the annotation and value at fault.
  */
-export async function readGroundTruth(file: string): Promise<CocoJson> {
+export async function readGroundTruth(file: string, type: 'segm' | 'bbox' = 'segm'): Promise<CocoJson> {
   const { classes, images } = await readCoco(file);
   const fail = (problem: string): never => {
     throw new DataError(`${file} cannot be evaluated: ${problem}.`, REMEDY);
@@ -44,5 +45,6 @@ export async function readGroundTruth(file: string): Promise<CocoJson> {
     }
   }
   const [name, root] = [basename(file, extname(file)), dirname(resolve(file))];
-  return groundTruth({ name, root, classes, images: images.map((image) => ({ ...image, file: image.fileName })) });
+  const listed = images.map((image) => ({ ...image, file: image.fileName }));
+  return groundTruth({ name, root, classes, images: listed }, type);
 }
