@@ -109,9 +109,25 @@ export async function readCheckpoint(path: string, kind: CheckpointKind): Promis
 }
 
 /** Puts a checkpoint's weights into a model. @throws CheckpointError that names the file and lists what does not fit. */
-export async function loadWeights({ path, model }: Checkpoint, parameters: ParameterStore): Promise<void> {
+export function loadWeights(checkpoint: Checkpoint, parameters: ParameterStore): Promise<void> {
+  return fitting(checkpoint, async () => void (await parameters.load(checkpoint.model)));
+}
+
+/** Brings everything that {@link saveCheckpoint} saved back to that state. @throws CheckpointError as {@link loadWeights}. */
+export async function restoreTraining(
+  checkpoint: Checkpoint,
+  parameters: ParameterStore,
+  solver: Solver,
+  generator: Generator,
+): Promise<void> {
+  await loadWeights(checkpoint, parameters);
+  await fitting(checkpoint, () => solver.restore(checkpoint.solver, checkpoint.lr));
+  generator.state = checkpoint.generator;
+}
+
+async function fitting({ path }: Checkpoint, load: () => Promise<void>): Promise<void> {
   try {
-    await parameters.load(model);
+    await load();
   } catch (cause) {
     if (!(cause instanceof StateDictError)) throw cause;
     throw new CheckpointError(

@@ -4,7 +4,13 @@ import type { Solver } from '@cim/model/solver/solver';
 import type { Generator } from '@cim/runtime';
 import type { DatasetClass } from '../datasets/dataset.ts';
 import { CheckpointError } from '../errors.ts';
-import { type CheckpointKind, checkClasses, loadWeights, readCheckpoint, type TrainingRecipe } from './checkpoint.ts';
+import {
+  type CheckpointKind,
+  checkClasses,
+  readCheckpoint,
+  restoreTraining,
+  type TrainingRecipe,
+} from './checkpoint.ts';
 
 /**
  * Brings model, solver and generator to the state of a checkpoint, if there is one, and returns the number of steps it
@@ -26,8 +32,6 @@ export async function resumeTraining(
     throw new CheckpointError(`${path} was trained with another recipe (${checkpoint.recipe.name}).`, remedy);
   }
   checkClasses(checkpoint, classes, remedy);
-  await loadWeights(checkpoint, parameters);
-  await solver.restore(checkpoint.solver, checkpoint.lr);
-  generator.state = checkpoint.generator;
+  await restoreTraining(checkpoint, parameters, solver, generator);
   return checkpoint.step;
 }
