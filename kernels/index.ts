@@ -25,6 +25,7 @@ export * from './peak/peak.ts';
 export * from './plan.ts';
 export * from './pool/pool.ts';
 export * from './proposal/proposal.ts';
+export * from './random/dropout.ts';
 export * from './random/philox.ts';
 export * from './reduce/minimum.ts';
 export * from './reduce/non-finite.ts';

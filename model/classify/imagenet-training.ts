@@ -1,4 +1,4 @@
-import { type Device, type Generator, Tape } from '@cim/runtime';
+import { type Device, type Generator, philox, Tape } from '@cim/runtime';
 import type { Solver } from '../solver/solver.ts';
 import { type LoopOptions, trainLoop } from '../train/loop.ts';
 import { SampleSequence, type SampleSource } from '../train/order.ts';
@@ -19,6 +19,13 @@ export interface ImageNetTraining {
   /** Side of the square the network sees, pixels: 224. */
   readonly imageSize: number;
 }
+
+/** Keyed by step and layer, so that they do not depend on what else a run draws. */
+const dropoutSeeds =
+  (seed: number, step: number) =>
+  (layer: number): number =>
+    philox(seed, step, DROPOUT_STREAM + layer)[0];
+const DROPOUT_STREAM = 2;
 
 /** Trains on random crops, half of them mirrored, with the mean cross entropy of every batch (tools/train.py of HRNet). */
 export async function trainImageNet(
@@ -48,7 +55,7 @@ export async function trainImageNet(
         const tape = new Tape(device);
         const images = device.tensor(networkInput(views), [batch, 3, imageSize, imageSize]);
         const labels = device.tensor(Uint32Array.from(samples, ({ label }) => label));
-        const { losses } = classifier.loss(tape, images, labels);
+        const { losses } = classifier.loss(tape, images, labels, dropoutSeeds(generator.seed, step));
         tape.backward();
         return losses;
       });

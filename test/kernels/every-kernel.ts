@@ -136,6 +136,8 @@ const KERNELS: Record<KernelFunction, readonly (Kernel<never> | Plan)[]> = {
       residual: residual ? { accumulate: true } : undefined,
     }),
   ),
+  // random
+  dropout: [kernels.dropout({ n, rate: 0.5, seed: 1, accumulate: true })],
   // reduce
   sum: both.map((square) => kernels.sum({ n, square })),
   minimum: [kernels.minimum({ n })],

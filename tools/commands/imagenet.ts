@@ -60,7 +60,10 @@ export function register(program: Command): void {
 
 const addCommon = (command: Command): Command =>
   command
-    .requiredOption('--model <name>', 'hrnet_w18_small_v1, …_v2, hrnet_w18, w30, w32, w40, w44, w48, w64, or resnet50')
+    .requiredOption(
+      '--model <name>',
+      'hrnet_w18_small_v1, …_v2, hrnet_w18, w30, w32, w40, w44, w48, w64, resnet50 or vgg16',
+    )
     .requiredOption('--data <folder>', 'one folder of images per class below train/ and val/')
     .option('--batch <n>', 'images that go through the network together', parseWhole, 32)
     .option('--size <pixels>', 'side of the square that the network sees', parseWhole, 224)
