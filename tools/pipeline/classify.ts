@@ -1,12 +1,16 @@
-/** Stage 1: a classifier from scratch, on image labels. */
+/** Stage 1: a classifier on image labels, from scratch or from published weights. */
 
+import { existsSync } from 'node:fs';
 import { Classifier } from '@cim/model/classify/classifier';
 import { classifierInput } from '@cim/model/classify/input';
 import { classificationMap } from '@cim/model/evaluate/classification';
 import { trainClassifier } from '@cim/model/train/train-classifier';
 import { Generator, Tape } from '@cim/runtime';
 import type { DatasetImage, LabelledImage } from '../datasets/dataset.ts';
+import { ConfigError, firstNames } from '../errors.ts';
 import type { DecodeSize } from '../images/decode.ts';
+import { findWeights } from '../weights/find.ts';
+import { describeLoaded, loadPublishedWeights } from '../weights/published.ts';
 import { loadTrained, readCheckpoint } from './checkpoint.ts';
 import { forEach, type RunContext } from './context.ts';
 import type { CurvePoint } from './summary.ts';
@@ -44,12 +48,16 @@ export async function canvasSize(context: RunContext): Promise<DecodeSize> {
   return { width: most?.width ?? recipe.workingSize, height: most?.height ?? recipe.workingSize, fit: 'fill' };
 }
 
-/** Trains the classifier, going on where a checkpoint stands. Returns the whole curve. */
+/**
+ * Trains the classifier, going on where a checkpoint stands; without any steps its weights are taken as they are. Returns the
+ * whole curve.
+ */
 export async function trainClassifierStage(context: RunContext, canvas: DecodeSize): Promise<readonly CurvePoint[]> {
-  const { device, recipe, classes, train } = context;
+  const { device, folder, recipe, classes, train } = context;
   const { training, solver } = recipe.classifier;
   const generator = new Generator(recipe.seed);
   const classifier = createClassifier(context, generator);
+  if (!existsSync(folder.classifier)) await startingWeights(context, classifier);
   const images = new WorkingImages(context, canvas);
   const source = {
     count: train.images.length,
@@ -67,6 +75,22 @@ export async function trainClassifierStage(context: RunContext, canvas: DecodeSi
     generator,
     train: (state, hooks) => trainClassifier(device, classifier, state, source, generator, { ...training, ...hooks }),
   });
+}
+
+/** Weights to begin with: published ones, or as they were drawn. @throws ConfigError for an untrained classifier. */
+async function startingWeights({ recipe, train, report }: RunContext, { parameters }: Classifier): Promise<void> {
+  const { weights, training } = recipe.classifier;
+  let missing: readonly string[] = [...parameters.tensors.keys()];
+  if (weights !== null) {
+    const loaded = await loadPublishedWeights(parameters, findWeights(weights, train.root));
+    report.info(describeLoaded(loaded));
+    missing = loaded.missing;
+  }
+  if (training.steps > 0 || missing.length === 0) return;
+  throw new ConfigError(
+    `The classifier has no training steps, and ${weights ?? 'nothing'} gives it its weights: ${firstNames(missing)} missing.`,
+    'Name the weights of a trained classifier in classifier.weights, or set classifier.training.steps above 0.',
+  );
 }
 
 const createClassifier = ({ device, recipe, classes }: RunContext, generator: Generator): Classifier =>

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import type { ParameterStore } from '@cim/model/nn/parameters';
 import { Solver, type SolverConfig } from '@cim/model/solver/solver';
 import type { LoopOptions } from '@cim/model/train/loop';
@@ -42,13 +43,15 @@ export async function runTraining<K extends CheckpointKind>(
   const log = new TrainingLog(folder.log(kind), start);
   const bar = report.progress(label, steps - start);
   const savesAt = (step: number): boolean => (step + 1) % recipe.checkpointEvery === 0 || step + 1 === steps;
+  const save = (step: number): Promise<void> =>
+    saveCheckpoint(path, { kind, step, recipe, classes }, parameters, solver, generator);
   const onStep = async (point: CurvePoint): Promise<void> => {
     log.add(point);
     bar.advance(1, `loss ${point.losses.total.toFixed(3)}`);
-    if (!savesAt(point.step)) return;
-    await saveCheckpoint(path, { kind, step: point.step + 1, recipe, classes }, parameters, solver, generator);
+    if (savesAt(point.step)) await save(point.step + 1);
   };
   try {
+    if (steps === 0 && !existsSync(path)) await save(0); // what it starts from is what it leaves
     await stage.train(solver, { start, savesAt, onStep });
   } finally {
     bar.stop();
