@@ -125,7 +125,23 @@ export function recogniseWeights(keys: Iterable<string>): PublishedWeights | nul
     kind,
     title,
     complete,
-    target: (key) =>
-      key.endsWith('num_batches_tracked') ? { skipped: COUNTER } : layout.target(key.replace(WRAPPERS, '')),
+    target: (key) => {
+      if (key.endsWith('num_batches_tracked')) return { skipped: COUNTER };
+      return key.startsWith('solver.') ? { skipped: 'the solver’s state' } : layout.target(key.replace(WRAPPERS, ''));
+    },
   };
+}
+
+/** The key of a ResNet backbone's parameter (or of the layer behind it) in torchvision's state dict. */
+export function torchvisionResnetKey(name: string): string {
+  const [, stem, rest] = /^res1\.([01])\.(.+)$/.exec(name) ?? [];
+  if (stem !== undefined) return `${stem === '0' ? 'conv1' : 'bn1'}.${rest}`;
+  return name.replace(/^res(\d)\./, (_, stage: string) => `layer${Number(stage) - 1}.`);
+}
+
+/** The key of a parameter of our classifier on ResNet in the state dict of PRM, which wraps its network once. */
+export function prmResnetKey(name: string): string {
+  const [, stage, rest] = /^Conv_Body\.res(\d)\.(.+)$/.exec(name) ?? [];
+  if (stage === undefined) return `0.${name}`;
+  return stage === '1' ? `0.features.${rest}` : `0.features.${Number(stage) + 2}.${rest}`;
 }

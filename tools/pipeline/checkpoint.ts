@@ -1,7 +1,7 @@
 /** Training states as safetensors: model weights under their PyTorch names, solver state under `solver.`, the rest in the metadata. */
 
 import type { ParameterStore } from '@cim/model/nn/parameters';
-import { type LazyTensor, type StateDict, StateDictError } from '@cim/model/nn/state-dict';
+import { type LazyTensor, StateDictError } from '@cim/model/nn/state-dict';
 import type { Solver } from '@cim/model/solver/solver';
 import type { Generator, GeneratorState } from '@cim/runtime';
 import type { DatasetClass } from '../datasets/dataset.ts';
@@ -30,10 +30,13 @@ export interface CheckpointInfo {
 }
 
 /** Its tensors are read when they are loaded. */
-export interface Checkpoint extends CheckpointInfo {
+export interface LazyCheckpoint extends CheckpointInfo {
+  readonly model: ReadonlyMap<string, LazyTensor>;
+  readonly solver: ReadonlyMap<string, LazyTensor>;
+}
+
+export interface Checkpoint extends LazyCheckpoint {
   readonly path: string;
-  readonly model: StateDict;
-  readonly solver: StateDict;
 }
 
 const FORMAT = 'cim-checkpoint';
@@ -42,28 +45,47 @@ const VERSION = '2';
 const SOLVER_PREFIX = 'solver.';
 
 /** Saves everything a run needs to go on as if it had never stopped. The old file stays until the new one is whole. */
-export async function saveCheckpoint(
+export const saveCheckpoint = (
   path: string,
   info: Omit<CheckpointInfo, 'generator' | 'lr'>,
   parameters: ParameterStore,
   solver: Solver,
   generator: Generator,
+): Promise<void> =>
+  writeCheckpoint(path, {
+    ...info,
+    generator: generator.state,
+    lr: solver.lr,
+    model: parameters.stateDict(),
+    solver: solver.stateDict(),
+  });
+
+/** Writes a training state whose tensors come when asked for. */
+export async function writeCheckpoint(
+  path: string,
+  { kind, step, recipe, classes, generator, lr, model, solver }: LazyCheckpoint,
 ): Promise<void> {
-  const solverState = [...solver.stateDict()].map(([name, tensor]) => [SOLVER_PREFIX + name, tensor] as const);
-  const tensors = [...parameters.stateDict(), ...solverState].map(
+  const solverState = [...solver].map(([name, tensor]) => [SOLVER_PREFIX + name, tensor] as const);
+  const tensors = [...model, ...solverState].map(
     ([name, tensor]) => [name, { dtype: 'F32', ...tensor } as LazySafeTensor] as const,
   );
   const metadata = {
     format: FORMAT,
     version: VERSION,
-    kind: info.kind,
-    step: String(info.step),
-    recipe: JSON.stringify(info.recipe),
-    classes: JSON.stringify(info.classes),
-    generator: JSON.stringify(generator.state),
-    lr: String(solver.lr),
+    kind,
+    step: String(step),
+    recipe: JSON.stringify(recipe),
+    classes: JSON.stringify(classes),
+    generator: JSON.stringify(generator),
+    lr: String(lr),
   };
   await writeSafetensors(path, metadata, tensors);
+}
+
+/** What kind of checkpoint a .safetensors file says it is; null when it is none. */
+export async function checkpointKind(path: string): Promise<CheckpointKind | null> {
+  const { metadata } = await openSafetensors(path);
+  return metadata.format === FORMAT ? (metadata.kind as CheckpointKind) : null;
 }
 
 /** @throws CheckpointError when the file is damaged, of another kind or version. */
