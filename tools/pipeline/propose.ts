@@ -1,17 +1,30 @@
-/** Mask proposals of all images, a file each. */
+/** Mask proposals of all images. */
 import { existsSync } from 'node:fs';
 import type { LabelledImage } from '../datasets/dataset.ts';
-import type { ProposalFiles } from '../proposals/made.ts';
-import { forEach, type RunContext } from './context.ts';
+import { CobProposals } from '../proposals/cob.ts';
+import { ProposalFiles } from '../proposals/made.ts';
+import type { ProposalSource } from '../proposals/source.ts';
+import { forEach, type Reporter, type RunContext } from './context.ts';
 import { insideSize, WorkingImages } from './working-images.ts';
 
-/** Makes the proposals that are missing. Returns the mean seconds an image took; 0 when there was nothing to do. */
+/** Where a run's proposals come from: files of the run, or of the data set's folder. @throws DataError when a file of the latter is damaged. */
+export async function openProposals(
+  { folder, recipe, train }: Pick<RunContext, 'folder' | 'recipe' | 'train'>,
+  report: Pick<Reporter, 'warn'>,
+): Promise<ProposalSource> {
+  const { proposals } = recipe;
+  if (proposals.type === 'cob') return CobProposals.open(train.root, { pickles: [], overlaps: true }, report);
+  return new ProposalFiles(folder.proposals, proposals, report);
+}
+
+/** Makes the proposals that are missing, unless they come with the data set. Returns the mean seconds an image took; 0 when there was nothing to do. */
 export async function proposeStage(
   context: RunContext,
   entries: readonly LabelledImage[],
-  files: ProposalFiles,
+  files: ProposalSource,
 ): Promise<number> {
   const { device, recipe } = context;
+  if (!(files instanceof ProposalFiles)) return 0;
   const missing = entries.filter((entry) => !existsSync(files.pathOf(entry)));
   const images = new WorkingImages(context, insideSize(recipe.workingSize));
   let seconds = 0;

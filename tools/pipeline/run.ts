@@ -13,17 +13,17 @@ import { openSplits } from '../datasets/open.ts';
 import { drawDetections } from '../draw/draw-dataset.ts';
 import { ConfigError } from '../errors.ts';
 import { writeFileAtomic } from '../formats/atomic.ts';
-import { ProposalFiles } from '../proposals/made.ts';
+import type { ProposalSource } from '../proposals/source.ts';
 import { reportHtml } from '../report/report.ts';
 import { assignStage } from './assign.ts';
 import { canvasSize, evaluateClassifier, trainClassifierStage } from './classify.ts';
 import type { Reporter, RunContext } from './context.ts';
 import { proposalSummary, scoreResults } from './evaluate.ts';
 import { cocoResults, inferImages } from './infer.ts';
-import { proposeStage } from './propose.ts';
+import { openProposals, proposeStage } from './propose.ts';
 import { RunFolder } from './run-folder.ts';
 import type { CurvePoint, RunSummary } from './summary.ts';
-import { trainCimStage } from './train.ts';
+import { startsFromClassifier, trainCimStage } from './train.ts';
 import { requireReadable } from './working-images.ts';
 
 export interface RunOptions {
@@ -38,7 +38,7 @@ export interface RunOptions {
 
 /** An open run: data set, folder, device, and what it had to leave out. */
 export interface Run extends RunContext {
-  readonly proposals: ProposalFiles;
+  readonly proposals: ProposalSource;
   readonly skipped: readonly string[];
 }
 
@@ -64,7 +64,7 @@ export async function openRun(device: Device, { data, out, recipe, strict, repor
     skipped.push(message);
     report.warn(message);
   };
-  const proposals = new ProposalFiles(folder.proposals, recipe.proposals, { warn });
+  const proposals = await openProposals({ folder, recipe, train }, { warn });
   return { device, folder, recipe, classes, train, val, strict, report: { ...report, warn }, proposals, skipped };
 }
 
@@ -84,8 +84,8 @@ export const proposalStage = (run: Run, images: readonly LabelledImage[]): Promi
 
 interface Prepared {
   readonly curve: readonly CurvePoint[];
-  /** Mean AP of image classification on the validation split, percent. */
-  readonly classifierMAP: number;
+  /** Mean AP of image classification on the validation split, percent; null where the recipe needs no classifier. */
+  readonly classifierMAP: number | null;
   readonly secondsPerImage: number;
 }
 
@@ -97,12 +97,19 @@ const untimed: Timer = (_, work) => work();
 export async function prepare(run: Run, images: readonly LabelledImage[], timed: Timer = untimed): Promise<Prepared> {
   for (const split of [run.train, run.val]) await requireReadable(run, split);
   const canvas = await canvasSize(run);
-  const curve = await timed('classifier', () => trainClassifierStage(run, canvas));
-  const classifierMAP = await timed('classifier test', () => evaluateClassifier(run, canvas, run.val.images));
+  const needed = needsClassifier(run);
+  const curve = needed ? await timed('classifier', () => trainClassifierStage(run, canvas)) : [];
+  const classifierMAP = needed
+    ? await timed('classifier test', () => evaluateClassifier(run, canvas, run.val.images))
+    : null;
   const secondsPerImage = await timed('proposals', () => proposalStage(run, images));
   await timed('labels', () => assignStage(run, canvas, run.proposals));
   return { curve, classifierMAP, secondsPerImage };
 }
+
+/** Whether labels come from a classifier, or the network starts from it. */
+const needsClassifier = ({ recipe, folder }: Run): boolean =>
+  (recipe.labels.source === 'peaks' && !existsSync(folder.labels)) || startsFromClassifier(recipe);
 
 export async function prepareAndTrain(
   run: Run,
@@ -159,7 +166,9 @@ export async function runAll(run: Run, before: Readonly<Record<string, number>> 
   const { strategies, quality } = await timed('evaluation', async () => ({
     strategies: [
       scoreResults(truth, refinement, recipe.cim.strategy, recipe.seed),
-      scoreResults(truth, antiNoise, `anti-noise branch of ${recipe.cim.strategy}`, recipe.seed),
+      ...(refines(recipe.cim)
+        ? [scoreResults(truth, antiNoise, `anti-noise branch of ${recipe.cim.strategy}`, recipe.seed)]
+        : []),
     ],
     quality: proposalSummary(coverage.quality(), proposalCount / Math.max(1, detected.size)),
   }));
@@ -182,7 +191,7 @@ export async function runAll(run: Run, before: Readonly<Record<string, number>> 
     recipe: recipe.name,
     data,
     strategies,
-    classifier: { mAP: prepared.classifierMAP },
+    classifier: prepared.classifierMAP === null ? null : { mAP: prepared.classifierMAP },
     proposals: { ...quality, secondsPerImage: prepared.secondsPerImage },
     seconds,
     adapter: device.adapter,
@@ -190,13 +199,16 @@ export async function runAll(run: Run, before: Readonly<Record<string, number>> 
     skipped,
   };
   const curves = [
-    { title: 'Classifier', points: prepared.curve },
+    ...(prepared.curve.length > 0 ? [{ title: 'Classifier', points: prepared.curve }] : []),
     { title: 'Training', points: prepared.trainingCurve },
   ];
   await writeFileAtomic(folder.report, reportHtml({ summary, curves, pictures }));
   await writeFileAtomic(folder.summary, JSON.stringify(summary, null, 2)); // last: it says that all is done
   return summary;
 }
+
+/** Whether the detections of the anti-noise branch are worth a comparison: others are made, and it learned. */
+const refines = ({ strategy, antiNoiseBranch }: Recipe['cim']): boolean => antiNoiseBranch && strategy !== 'wsddn';
 
 /** The summary of a run that is done. @throws ConfigError when it was on other data. */
 async function finished({ folder, report }: Run, data: RunSummary['data']): Promise<RunSummary> {

@@ -24,8 +24,8 @@ export interface RunSummary {
   readonly recipe: string;
   readonly data: { readonly folder: string; readonly classes: string[]; readonly train: number; readonly val: number };
   readonly strategies: readonly StrategyScores[];
-  /** Image classification on the validation split, mean AP in percent. */
-  readonly classifier: { readonly mAP: number };
+  /** Image classification on the validation split, mean AP in percent; null without a classifier. */
+  readonly classifier: { readonly mAP: number } | null;
   /** How good the proposals of the validation split are, IoU and shares 0 to 1, mAP in percent. */
   readonly proposals: {
     readonly meanBestIoU: number;

@@ -1,6 +1,9 @@
 /** Stage 3: the network, on image labels and the clusters of stage 2. */
 
+import { existsSync } from 'node:fs';
 import { Cim } from '@cim/model/cim';
+import type { ParameterStore } from '@cim/model/nn/parameters';
+import type { Recipe } from '@cim/model/recipe/recipe';
 import type { HostProposals, HostSample } from '@cim/model/train/sample';
 import { trainCim } from '@cim/model/train/train-cim';
 import { Generator } from '@cim/runtime';
@@ -8,6 +11,8 @@ import { expandClusters, readClusters } from '../assign/clusters.ts';
 import type { LabelledImage } from '../datasets/dataset.ts';
 import { DataError } from '../errors.ts';
 import type { ProposalSource } from '../proposals/source.ts';
+import { findWeights } from '../weights/find.ts';
+import { describeLoaded, loadPublishedWeights } from '../weights/published.ts';
 import { loadTrained, readCheckpoint } from './checkpoint.ts';
 import { labelVector } from './classify.ts';
 import type { RunContext } from './context.ts';
@@ -18,17 +23,20 @@ import { insideSize, type WorkingImage, WorkingImages } from './working-images.t
 /** Bytes of prepared proposals that stay in memory. */
 const PROPOSAL_CACHE = 2 ** 30;
 
-const createCim = ({ device, recipe, classes }: RunContext, generator: Generator): Cim =>
+const createCim = ({ device, recipe, classes }: RunContext, generator: Generator | null): Cim =>
   new Cim(device, { ...recipe.cim, classes: classes.length, backbone: recipe.backbone }, generator);
 
-/** Trains the network from the classifier's backbone, going on where a checkpoint stands. Returns the whole curve. */
+/** Whether the network's backbone starts as the classifier's. */
+export const startsFromClassifier = ({ backboneWeights, classifier }: Recipe): boolean =>
+  backboneWeights === null && classifier.backbone === null;
+
+/** Trains the network, going on where a checkpoint stands. Returns the whole curve. */
 export async function trainCimStage(context: RunContext, proposals: ProposalSource): Promise<readonly CurvePoint[]> {
   const { device, folder, recipe } = context;
   const { training, solver } = recipe;
   const generator = new Generator(recipe.seed);
   const cim = createCim(context, generator);
-  const classifier = await readCheckpoint(folder.classifier, 'classifier');
-  await cim.parameters.load(classifier.model, { strict: false });
+  if (!existsSync(folder.cim)) await startingWeights(context, cim.parameters);
   const source = await sampleSource(context, proposals);
   return runTraining(context, {
     kind: 'cim',
@@ -39,6 +47,20 @@ export async function trainCimStage(context: RunContext, proposals: ProposalSour
     generator,
     train: (state, hooks) => trainCim(device, cim, state, source, generator, { ...training, ...hooks }),
   });
+}
+
+/** Weights to begin with: published ones, the classifier's backbone, or as they were drawn. */
+async function startingWeights(
+  { folder, recipe, train, report }: RunContext,
+  parameters: ParameterStore,
+): Promise<void> {
+  if (recipe.backboneWeights !== null) {
+    const file = findWeights(recipe.backboneWeights, train.root);
+    report.info(describeLoaded(await loadPublishedWeights(parameters, file)));
+  } else if (startsFromClassifier(recipe)) {
+    const classifier = await readCheckpoint(folder.classifier, 'classifier');
+    await parameters.load(classifier.model, { strict: false });
+  }
 }
 
 /** Samples of the training split. An image without proposals or labels is reported and skipped. */
@@ -83,7 +105,7 @@ async function sampleSource(context: RunContext, proposals: ProposalSource) {
 
 /** The trained network of a run. */
 export async function loadCim(context: RunContext): Promise<Cim> {
-  const cim = createCim(context, new Generator(0));
+  const cim = createCim(context, null);
   await loadTrained(await readCheckpoint(context.folder.cim, 'cim'), context, cim.parameters);
   return cim;
 }

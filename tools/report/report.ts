@@ -43,7 +43,7 @@ function tiles({ strategies, classifier, proposals, seconds }: RunSummary): Html
   return html`<dl class="tiles">
     ${top && tile('mAP50 of masks', share(top.mAP50), top.strategy)}
     ${tile('Upper bound of mAP50', share(proposals.upperBoundMAP50), 'if the best proposals won')}
-    ${tile('Image classification', share(classifier.mAP), 'mAP of the classifier')}
+    ${classifier ? tile('Image classification', share(classifier.mAP), 'mAP of the classifier') : ''}
     ${tile('Time', html`${duration(totalSeconds(seconds))}`, 'all stages')}
   </dl>`;
 }

@@ -23,7 +23,7 @@ export function summaryTable({ strategies, proposals, classifier, seconds, peakB
     '',
     `Proposals: mean best IoU ${formatFixed(meanBestIoU, 3)}, recall at IoU .5 ${percent(100 * recall50)} %; ` +
       `${formatFixed(perImage, 0)} an image, ${formatFixed(secondsPerImage, 2)} s each image`,
-    `Image classification: mAP ${percent(classifier.mAP)} %`,
+    ...(classifier ? [`Image classification: mAP ${percent(classifier.mAP)} %`] : []),
     `Time: ${duration(total)}; GPU memory: ${gibibytes(peakBytes)}`,
     ...(skipped.length > 0 ? [`Skipped images: ${skipped.length}, listed in the report`] : []),
   ].join('\n');
