@@ -3,10 +3,11 @@ import { existsSync } from 'node:fs';
 import { type AssignedPeak, assignClusters } from '@cim/model/assign/index';
 import { classifierInput } from '@cim/model/classify/input';
 import { locatePeaks, peaksInImage } from '@cim/model/peaks/index';
-import { type CompactClusters, compactClusters, writeClusters } from '../assign/clusters.ts';
-import { readLabelPickle } from '../assign/label-pickle.ts';
+import { type CompactClusters, compactClusters, readClusters, writeClusters } from '../assign/clusters.ts';
+import { readLabelPickle, writeLabelPickle } from '../assign/label-pickle.ts';
 import type { LabelledImage } from '../datasets/dataset.ts';
 import { readPoints } from '../datasets/points.ts';
+import { ConfigError, DataError } from '../errors.ts';
 import type { DecodeSize } from '../images/decode.ts';
 import type { ProposalSource } from '../proposals/source.ts';
 import { loadClassifier } from './classify.ts';
@@ -67,7 +68,25 @@ export async function assignStage(context: RunContext, canvas: DecodeSize, propo
   await writeClusters(folder.labels, recipe, classes, clusters);
 }
 
-/** Takes the labels of the training images from a file of the original, instead of assigning them. */
-export async function importLabels({ folder, recipe, classes }: RunContext, path: string): Promise<void> {
-  await writeClusters(folder.labels, recipe, classes, await readLabelPickle(path, classes.length + 1));
+/**
+ * Takes the labels of the training images from a file of the original, instead of assigning them.
+ * @throws ConfigError when the run has labels; DataError when the file does not hold labels of its classes and images.
+ */
+export async function importLabels(
+  { folder, recipe, classes, train, report }: RunContext,
+  path: string,
+): Promise<void> {
+  if (existsSync(folder.labels))
+    throw new ConfigError(`The run has labels: ${folder.labels}.`, 'Delete them, or choose another --out folder.');
+  const clusters = await readLabelPickle(path, classes.length + 1);
+  const labelled = train.images.filter(({ id }) => clusters.has(id)).length;
+  if (labelled === 0)
+    throw new DataError(`${path} labels no image of ${train.name} in ${train.root}.`, 'Give the data set it is of.');
+  report.info(`${path} labels ${labelled} of the ${train.images.length} training images.`);
+  await writeClusters(folder.labels, recipe, classes, clusters);
+}
+
+/** Writes the run's labels as the original keeps them. */
+export async function exportLabels({ folder, recipe, classes }: RunContext, path: string): Promise<void> {
+  await writeLabelPickle(path, await readClusters(folder.labels, recipe, classes), classes.length + 1);
 }
