@@ -5,6 +5,7 @@
 import type { Detection } from '../detect/select-detections.ts';
 import type { CocoAnnotation, CocoCategory, CocoImage, CocoJson } from '../evaluate/coco-json.ts';
 import {
+  compressRuns,
   MaskError,
   parseRle,
   type Rle,
@@ -24,7 +25,7 @@ export interface LabelledImage extends CocoImage {
 }
 
 export interface PseudoLabelAnnotation extends CocoAnnotation {
-  readonly segmentation: UncompressedRle;
+  readonly segmentation: UncompressedRle | Rle;
   /** Size of the image, pixels. */
   readonly width: number;
   readonly height: number;
@@ -33,6 +34,7 @@ export interface PseudoLabelAnnotation extends CocoAnnotation {
 
 /** The fields that COCO's tools expect beside an image's own; empty, so that equal detections give equal files. */
 export interface PseudoLabelImage extends CocoImage {
+  readonly date_captured: '';
   readonly license: 1;
   readonly coco_url: '';
   readonly flickr_url: '';
@@ -43,6 +45,8 @@ export interface PseudoLabelOptions {
   readonly bestOnly?: boolean;
   /** Detections with a lower score are left out. 0.3; with `bestOnly` 0, so that every class keeps its best. */
   readonly scoreThreshold?: number;
+  /** `counts`: plain run lengths, as the original writes them. `rle`: compressed, several times smaller. */
+  readonly segmentation?: 'counts' | 'rle';
 }
 
 /**
@@ -55,48 +59,60 @@ export interface PseudoLabelOptions {
 export function pseudoLabels(
   images: readonly LabelledImage[],
   categories: readonly CocoCategory[],
-  { bestOnly = false, scoreThreshold = bestOnly ? 0 : 0.3 }: PseudoLabelOptions = {},
+  options: PseudoLabelOptions = {},
 ): CocoJson<PseudoLabelAnnotation, PseudoLabelImage> {
   const annotations: PseudoLabelAnnotation[] = [];
   const sorted = images.toSorted((a, b) => a.id - b.id);
   for (const image of sorted) {
-    for (const { proposal, classIndex, score } of labelledDetections(image, bestOnly)) {
-      const runs = parseRle(image.masks[proposal]);
-      if (runs.height !== image.height || runs.width !== image.width) {
-        throw new MaskError(
-          `Mask ${proposal} of image ${image.id} is ${runs.height} × ${runs.width} pixels, the image ${image.height} × ${image.width}.`,
-          'Use the proposals of this very image file.',
-        );
-      }
-      const area = runsArea(runs);
-      if (score < scoreThreshold || area === 0) continue;
-      annotations.push({
-        id: annotations.length + 1,
-        image_id: image.id,
-        category_id: categories[classIndex].id,
-        iscrowd: 0,
-        area,
-        bbox: runsBox(runs),
-        segmentation: uncompressRuns(runs),
-        width: image.width,
-        height: image.height,
-        score,
-      });
-    }
+    annotations.push(...imageAnnotations(image, categories, annotations.length + 1, options));
   }
-  return {
-    images: sorted.map(({ id, file_name, width, height }) => ({
-      id,
-      file_name,
-      width,
-      height,
-      license: 1,
-      coco_url: '',
-      flickr_url: '',
-    })),
-    annotations,
-    categories,
-  };
+  return { images: sorted.map(imageEntry), annotations, categories };
+}
+
+/** An image's entry in the annotation file. */
+export const imageEntry = ({ id, file_name, width, height }: CocoImage): PseudoLabelImage => ({
+  id,
+  file_name,
+  width,
+  height,
+  date_captured: '',
+  license: 1,
+  coco_url: '',
+  flickr_url: '',
+});
+
+/** The annotations of one image, numbered from `firstId`. See {@link pseudoLabels}. */
+export function imageAnnotations(
+  image: LabelledImage,
+  categories: readonly CocoCategory[],
+  firstId: number,
+  { bestOnly = false, scoreThreshold = bestOnly ? 0 : 0.3, segmentation = 'counts' }: PseudoLabelOptions,
+): PseudoLabelAnnotation[] {
+  const annotations: PseudoLabelAnnotation[] = [];
+  for (const { proposal, classIndex, score } of labelledDetections(image, bestOnly)) {
+    const runs = parseRle(image.masks[proposal]);
+    if (runs.height !== image.height || runs.width !== image.width) {
+      throw new MaskError(
+        `Mask ${proposal} of image ${image.id} is ${runs.height} × ${runs.width} pixels, the image ${image.height} × ${image.width}.`,
+        'Use the proposals of this very image file.',
+      );
+    }
+    const area = runsArea(runs);
+    if (score < scoreThreshold || area === 0) continue;
+    annotations.push({
+      id: firstId + annotations.length,
+      image_id: image.id,
+      category_id: categories[classIndex].id,
+      iscrowd: 0,
+      area,
+      bbox: runsBox(runs),
+      segmentation: segmentation === 'rle' ? compressRuns(runs) : uncompressRuns(runs),
+      width: image.width,
+      height: image.height,
+      score,
+    });
+  }
+  return annotations;
 }
 
 /** Detections of the image's own classes by class, then falling score. */

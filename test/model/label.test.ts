@@ -56,6 +56,7 @@ test('keeps confident detections of the image labels, in order', () => {
     file_name: '4.jpg',
     width,
     height,
+    date_captured: '',
     license: 1,
     coco_url: '',
     flickr_url: '',

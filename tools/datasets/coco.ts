@@ -35,12 +35,13 @@ export function parseCoco(text: string, file: string): ImageList {
 
   const classes: DatasetClass[] = [];
   const classIndex = new Map<number, number>();
-  for (const [i, { id, name }] of list('categories').entries()) {
+  for (const [i, category] of list('categories').entries()) {
+    const { id, name } = category;
     if (!isId(id)) return fail(`categories[${i}].id is ${JSON.stringify(id)}, not an integer`);
     if (typeof name !== 'string' || name === '') return fail(`category ${id} has no name`);
     if (classIndex.has(id)) fail(`the category id ${id} ("${name}") stands twice`);
     classIndex.set(id, classes.length);
-    classes.push({ id, name });
+    classes.push({ ...category, id, name }); // what else the file tells, such as a supercategory, is passed on
   }
 
   const images = new Map<number, ListedImage & { annotations: ObjectAnnotation[] }>();

@@ -1,38 +1,34 @@
-import type { CocoJson, CocoResult } from '@cim/model/evaluate/coco-json';
-import {
-  type PseudoLabelAnnotation,
-  type PseudoLabelImage,
-  type PseudoLabelOptions,
-  pseudoLabels,
-} from '@cim/model/label/pseudo-labels';
-import type { LabelledDataset, LabelledImage } from '../datasets/dataset.ts';
+/** What pseudo labels are made of: every image of a data set with its labels and what was detected in it. */
+import { selectDetections } from '@cim/model/detect/select-detections';
+import type { CocoResult } from '@cim/model/evaluate/coco-json';
+import type { Rle } from '@cim/model/evaluate/rle';
+import type { LabelledImage as PseudoLabelSource } from '@cim/model/label/pseudo-labels';
+import type { Dataset, LabelledImage } from '../datasets/dataset.ts';
 import { DataError } from '../errors.ts';
 import { decodeImage } from '../images/decode.ts';
+import { requireClasses } from '../results/instances.ts';
+import { matchImages } from '../results/open-scores.ts';
+import { readProposalMasks } from '../results/proposal-masks.ts';
+import type { ScoreSource } from '../results/scores.ts';
 
 /**
- * Pseudo labels for Mask R-CNN: the results that agree with the labels of their images, as an annotation file.
+ * The images of a data set with their results. Of equal scores the later entry comes first.
  *
- * @param results with masks; those of images that are not listed (they have no label) are left out. Of equal scores
- *   the later entry comes first.
+ * @param results with masks; those of images that are not listed are left out.
  * @throws DataError when a result has no mask or a category that the data set lacks; ImageError when the size of an
- *   image is not given and the image cannot be decoded; MaskError when a mask has not its image's size.
+ *   image is not given and the image cannot be decoded.
  */
-export async function labelDataset(
-  { images, classes }: LabelledDataset,
+export async function* resultsOfImages(
+  { images, classes }: Dataset,
   results: readonly CocoResult[],
-  options: PseudoLabelOptions,
-): Promise<CocoJson<PseudoLabelAnnotation, PseudoLabelImage>> {
+): AsyncGenerator<PseudoLabelSource> {
   const classIndex = new Map(classes.map(({ id }, i) => [id, i]));
   const found = new Map<number, CocoResult[]>(images.map(({ id }) => [id, []]));
   for (const result of results) found.get(result.image_id)?.push(result);
-  const labelled = [];
   for (const image of images) {
     const own = found.get(image.id)!;
-    labelled.push({
-      id: image.id,
-      file_name: image.fileName,
-      ...(await imageSize(image)),
-      classes: new Set(image.labels),
+    yield {
+      ...(await described(image)),
       detections: own.map(({ category_id, score }, proposal) => {
         const index = classIndex.get(category_id);
         if (index === undefined) {
@@ -50,9 +46,43 @@ export async function labelDataset(
           'Pseudo labels are made of masks: use the results of type "segm".',
         );
       }),
-    });
+    };
   }
-  return pseudoLabels(labelled, classes, options);
+}
+
+/**
+ * The images of a data set with the detections selected from scores (generate_mask_for_MaskRCNN.py).
+ *
+ * @param proposals the folder of the proposals that were scored.
+ * @throws DataError when scores, data set and proposals do not belong together.
+ */
+export async function* scoresOfImages(
+  { images, classes }: Dataset,
+  source: ScoreSource,
+  proposals: string,
+): AsyncGenerator<PseudoLabelSource> {
+  requireClasses(source, classes.length);
+  const indices = matchImages(source, images);
+  for (const image of images) {
+    const index = indices.get(image.id);
+    const entry = await described(image);
+    if (index === undefined || source.images[index].count === 0) {
+      yield { ...entry, detections: [], masks: [] };
+      continue;
+    }
+    const { scores, boxes } = await source.read(index);
+    const detections = selectDetections(scores, boxes).filter(({ classIndex }) => entry.classes.has(classIndex));
+    const { width, height } = entry;
+    const found = await readProposalMasks(proposals, { ...image, width, height }, source.images[index].count);
+    const masks: Rle[] = []; // by proposal: only those that were detected
+    for (const { proposal } of detections) masks[proposal] = found.mask(proposal);
+    yield { ...entry, detections, masks };
+  }
+}
+
+async function described(image: LabelledImage) {
+  const { id, fileName, labels } = image;
+  return { id, file_name: fileName, ...(await imageSize(image)), classes: new Set(labels) };
 }
 
 /** Pixels, as the annotation file tells or the image is. */

@@ -47,13 +47,7 @@ export async function* instanceResults({
     onImage?.();
     if (index === undefined || source.images[index].count === 0) continue;
     const { scores, boxes } = await source.read(index);
-    const masks = await readProposalMasks(proposals, image);
-    if (masks.count !== source.images[index].count) {
-      throw new DataError(
-        `${source.name} scores ${source.images[index].count} proposals of ${image.fileName}, there are ${masks.count} in ${proposals}.`,
-        'Give the folder of the proposals that were scored.',
-      );
-    }
+    const masks = await readProposalMasks(proposals, image, source.images[index].count);
     yield selectDetections(scores, boxes, selection).map(({ proposal, classIndex, score }) => ({
       image_id: image.id,
       category_id: categories[classIndex].id,

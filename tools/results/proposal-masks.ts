@@ -27,31 +27,45 @@ export interface ProposalMasks {
  * Finds the proposals of an image in a folder: COB's `.mat` files in it or in its folders `COB_SBD_trainaug`,
  * `COB_SBD_val`, `COB-COCO`; or those that `cim proposals` made, in it or its folder `proposals`.
  *
- * @throws DataError when there are none, or they are of an image of another size.
+ * @param count how many there must be.
+ * @throws DataError when there are none or not so many, or they are of an image of another size.
  */
-export async function readProposalMasks(folder: string, image: SizedImage): Promise<ProposalMasks> {
-  const { id, fileName, width, height } = image;
+export async function readProposalMasks(folder: string, image: SizedImage, count: number): Promise<ProposalMasks> {
   const first = (paths: readonly string[]): string | undefined => paths.find((path) => existsSync(path));
-  const cob = findCobFile(folder, fileName) ?? first([join(folder, `${parse(fileName).name}.mat`)]);
-  if (cob !== undefined) {
-    const masks = await readCobMasks(cob);
-    if (masks.width !== width || masks.height !== height) {
-      throw new DataError(
-        `The proposals ${cob} are ${masks.width}×${masks.height}, ${fileName} is ${width}×${height}.`,
-        'Use images and proposals of the same release.',
-      );
-    }
-    return { count: masks.count, mask: (n) => encodeRle(unpackMask(masks, n), height, width) };
-  }
-  const made = first([join(folder, `${id}.safetensors`), join(folder, 'proposals', `${id}.safetensors`)]);
-  if (made === undefined) {
+  const { name } = parse(image.fileName);
+  const cob = findCobFile(folder, image.fileName) ?? first([join(folder, `${name}.mat`)]);
+  const file = `${image.id}.safetensors`;
+  const made = first([join(folder, file), join(folder, 'proposals', file)]);
+  const masks = cob ? await cobMasks(cob, image) : made ? await madeMasks(made, image) : undefined;
+  if (!masks) {
     throw new DataError(
-      `${folder} has no proposals of ${fileName}: neither ${parse(fileName).name}.mat nor ${id}.safetensors is there.`,
+      `${folder} has no proposals of ${image.fileName}: neither ${name}.mat nor ${file} is there.`,
       'Give the folder of the proposals that were scored: the data set, or the run.',
     );
   }
-  const { metadata } = await openSafetensors(made);
-  const found = await readProposals(made, {
+  if (masks.count !== count) {
+    throw new DataError(
+      `${count} proposals of ${image.fileName} were scored, there are ${masks.count} in ${folder}.`,
+      'Give the folder of the proposals that were scored.',
+    );
+  }
+  return masks;
+}
+
+async function cobMasks(path: string, { fileName, width, height }: SizedImage): Promise<ProposalMasks> {
+  const masks = await readCobMasks(path);
+  if (masks.width !== width || masks.height !== height) {
+    throw new DataError(
+      `The proposals ${path} are ${masks.width}×${masks.height}, ${fileName} is ${width}×${height}.`,
+      'Use images and proposals of the same release.',
+    );
+  }
+  return { count: masks.count, mask: (n) => encodeRle(unpackMask(masks, n), height, width) };
+}
+
+async function madeMasks(path: string, { fileName, width, height }: SizedImage): Promise<ProposalMasks> {
+  const { metadata } = await openSafetensors(path);
+  const found = await readProposals(path, {
     width: Number(metadata.width),
     height: Number(metadata.height),
     image: fileName,
