@@ -8,6 +8,7 @@ import { create, Header } from 'tar';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { rejection } from '../rejection.ts';
+import { zip } from './archives.ts';
 import { temporaryFolder } from './tiny-run.ts';
 
 const test = suite('extract');
@@ -19,51 +20,6 @@ const FILES = {
   'VOCdevkit/VOC2012/ImageSets/Main/train.txt': 'a\nb\n',
   'VOCdevkit/readme': 'not wanted',
 };
-
-interface ZipEntry {
-  readonly name: string;
-  readonly data: string;
-  /** Unix mode. */
-  readonly mode?: number;
-  /** The size that the directory claims. */
-  readonly size?: number;
-}
-
-/** As it stands before the last four bytes of a .gz file. */
-function crc32(data: string): number {
-  const compressed = gzipSync(data);
-  return compressed.readUInt32LE(compressed.length - 8);
-}
-
-/** A .zip file of stored entries. */
-function zip(entries: readonly ZipEntry[]): Buffer {
-  const locals: Buffer[] = [];
-  const directory: Buffer[] = [];
-  let offset = 0;
-  for (const { name, data, mode = 0o100644, size = data.length } of entries) {
-    const common = Buffer.alloc(26);
-    common.writeUInt16LE(20, 0);
-    common.writeUInt32LE(crc32(data), 10);
-    common.writeUInt32LE(data.length, 14);
-    common.writeUInt32LE(size, 18);
-    common.writeUInt16LE(name.length, 22);
-    const local = Buffer.concat([Buffer.from('PK\x03\x04'), common, Buffer.from(name), Buffer.from(data)]);
-    const rest = Buffer.alloc(14);
-    rest.writeUInt32LE((mode << 16) >>> 0, 6);
-    rest.writeUInt32LE(offset, 10);
-    directory.push(Buffer.from('PK\x01\x02\x14\x03'), common, rest, Buffer.from(name));
-    locals.push(local);
-    offset += local.length;
-  }
-  const entriesEnd = Buffer.concat(directory);
-  const end = Buffer.alloc(22);
-  end.write('PK\x05\x06');
-  end.writeUInt16LE(entries.length, 8);
-  end.writeUInt16LE(entries.length, 10);
-  end.writeUInt32LE(entriesEnd.length, 12);
-  end.writeUInt32LE(offset, 16);
-  return Buffer.concat([...locals, entriesEnd, end]);
-}
 
 /** A .tar file of one entry after an innocent one. */
 function tarOf(path: string, type: 'File' | 'SymbolicLink' | 'Link' = 'File', linkpath?: string): Buffer {

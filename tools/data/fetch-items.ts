@@ -40,8 +40,8 @@ export async function fetchItems(
     const request = {
       url: mirror === undefined ? url : `${mirror.replace(/\/$/, '')}/${name}`,
       file: target,
-      // A mirror may hold the archive in another packing: the checksum decides.
-      bytes,
+      // Who gives a checksum means another file than the published one.
+      bytes: checksums.has(name) ? undefined : bytes,
       checksum: checksums.get(name) ?? remote.checksum,
       reserve: unpacked,
     };

@@ -37,7 +37,7 @@ const file = (root: string, path: string): (() => Promise<Found>) => {
   return async () => ({ present: there ? 1 : 0, expected: 1, missing: there ? [] : [path] });
 };
 
-const byHand = (page: string): string => `Fetch it by hand from ${page} (no program can: it asks for a browser).`;
+const byHand = (page: string): string => `Fetch it by hand from ${page} with a browser: that host serves no programs.`;
 
 /** The images of VOC's splits, as far as they are known. */
 async function vocNames(root: string, splits: readonly VocSplit[]): Promise<string[]> {
@@ -255,7 +255,7 @@ function shared(root: string, { set, pickles, labels, classifier, names, officia
       optional(
         `cob/${name}.pkl`,
         'proposals as 7×7 masks; computed when needed',
-        `--proposals cob makes it of the .mat files; or ${byHand(PAGES.cob)}`,
+        `--proposals cob makes it of the .mat files. ${byHand(PAGES.cob)}`,
       ),
     ),
     overlaps('cob_iou', 'IoU', PAGES.overlaps),

@@ -22,6 +22,8 @@ interface ProposalSplit {
   readonly folder: string;
   /** The pickle in `cob/`. */
   readonly pickle: string;
+  /** The folder without which the split is left out. */
+  readonly ifThere?: string;
 }
 
 const LAYOUTS: Readonly<Record<DatasetKind, { folder: string; layout: CobLayout; splits: readonly ProposalSplit[] }>> =
@@ -40,6 +42,7 @@ const LAYOUTS: Readonly<Record<DatasetKind, { folder: string; layout: CobLayout;
       splits: [
         { split: 'train', folder: 'COB-COCO', pickle: 'coco_2017_train.pkl' },
         { split: 'val', folder: 'COB-COCO', pickle: 'coco_2017_val.pkl' },
+        { split: 'test', folder: 'COB-COCO', pickle: 'coco_2017_test.pkl', ifThere: 'test2017' },
       ],
     },
   };
@@ -48,7 +51,9 @@ const LAYOUTS: Readonly<Record<DatasetKind, { folder: string; layout: CobLayout;
 async function openAll(root: string, kind: DatasetKind) {
   const { folder, layout, splits } = LAYOUTS[kind];
   const path = join(root, folder);
-  const opened = splits.map(async (split) => ({ ...split, ...(await openDataset({ path, split: split.split })) }));
+  const opened = splits
+    .filter(({ ifThere = '' }) => existsSync(join(path, ifThere)))
+    .map(async (split) => ({ ...split, ...(await openDataset({ path, split: split.split })) }));
   return { path, layout, splits: await Promise.all(opened) };
 }
 
