@@ -3,12 +3,19 @@ import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BackboneConfig } from '@cim/model/backbone/index';
 import { ImageNetClassifier } from '@cim/model/classify/imagenet';
+import { classifyImages } from '@cim/model/classify/imagenet-accuracy';
+import { centreView } from '@cim/model/classify/imagenet-input';
+import { torchvisionResnetKey } from '@cim/model/weights/published';
+import { Generator } from '@cim/runtime';
 import { randomArray, testDevice } from '@cim/runtime/testing';
 import { CheckpointError, DataError } from '@cim/tools/errors';
+import { NdArray } from '@cim/tools/formats/ndarray';
+import { writeTorch } from '@cim/tools/formats/torch';
 import { checkFolderClasses, readImageFolder } from '@cim/tools/imagenet/image-folder';
 import { evaluateImageNet, imageNetFolder, trainImageNetStage } from '@cim/tools/imagenet/imagenet';
 import { type ImageNetChoices, imageNetRecipe } from '@cim/tools/imagenet/recipe';
 import { loadImageNetWeights } from '@cim/tools/imagenet/weights';
+import { decodeImage } from '@cim/tools/images/decode';
 import { encodePng } from '@cim/tools/images/png';
 import { readCheckpoint } from '@cim/tools/pipeline/checkpoint';
 import { suite } from 'uvu';
@@ -27,7 +34,7 @@ const IMAGES = 4;
 /** Each class has its colour, under noise and in every size. */
 function writeImage(file: string, label: number, seed: number): void {
   const [width, height] = [34 + 3 * seed, 45 - 2 * seed];
-  const noise = randomArray([width * height * 3], seed, 0, 140);
+  const noise = randomArray([width * height * 3], seed, 0, 120);
   const rgb = Uint8Array.from(noise, (value, i) => value + (i % 3 === 2 - label ? 100 : 0));
   writeFileSync(file, encodePng({ width, height, rgb }));
 }
@@ -121,7 +128,7 @@ test('a tiny HRNet learns three classes, and a resumed training ends with the sa
   assert.ok(mean(curve.slice(-4)) < 0.35 * mean(curve.slice(0, 2)), `${curve.map(({ losses }) => losses.total)}`);
 
   const classifier = new ImageNetClassifier(device, { backbone: tiny, classes: 3 }, null);
-  await loadImageNetWeights(imageNetFolder(whole).imagenet, classifier, CLASSES);
+  await loadImageNetWeights(imageNetFolder(whole).imagenet, classifier, CLASSES, report);
   const options = { batch: 5, imageSize: 32, report, strict: true };
   for (const split of ['train', 'val'] as const) {
     const folder = await readImageFolder(data, split);
@@ -144,10 +151,48 @@ test('a tiny HRNet learns three classes, and a resumed training ends with the sa
   assert.ok(expected.length > 0);
   assert.equal(actual, expected);
 
-  const wrong = await rejection(loadImageNetWeights(imageNetFolder(whole).imagenet, classifier, ['a', 'b', 'c']));
+  const wrong = await rejection(
+    loadImageNetWeights(imageNetFolder(whole).imagenet, classifier, ['a', 'b', 'c'], report),
+  );
   assert.instance(wrong, CheckpointError);
   assert.match(wrong.message, /trained for other classes/);
 });
+
+/** Names in torchvision's files of what is called otherwise here. */
+const published: readonly [BackboneConfig, (name: string) => string][] = [
+  [{ type: 'resnet', stemChannels: 2, planes: 1, blocks: [1, 1, 1, 1], freezeAt: 0 }, torchvisionResnetKey],
+  [
+    { type: 'vgg', channels: [2, 2, 2, 2, 2], dilated: false, freezeAt: 0 },
+    (name) =>
+      name.replace(/^conv(\d)\.(\d)/, (_, block: string, place: string) => {
+        return `features.${[0, 5, 10, 17, 24][Number(block) - 1] + Number(place)}`;
+      }),
+  ],
+  [tiny, (name) => name],
+];
+for (const [backbone, nameIn] of published) {
+  test(`published weights of a ${backbone.type} are loaded whole, or not at all`, async () => {
+    const one = new ImageNetClassifier(device, { backbone, classes: 3 }, new Generator(1));
+    const tensors: [string, NdArray][] = [];
+    for (const [name, { shape, read }] of one.parameters.stateDict()) {
+      tensors.push([nameIn(name), new NdArray('float32', shape, Float32Array.from(await read()))]);
+    }
+    const file = join(root, `${backbone.type}.pth`);
+    await writeTorch(file, new Map(tensors));
+    const other = new ImageNetClassifier(device, { backbone, classes: 3 }, new Generator(2));
+    await loadImageNetWeights(file, other, CLASSES, report);
+    const [{ images }] = [await readImageFolder(data, 'val')];
+    const views = [centreView(await decodeImage(images[0].file), 64)];
+    assert.equal(await classifyImages(device, other, views), await classifyImages(device, one, views));
+
+    const part = join(root, `${backbone.type}-part.pth`);
+    await writeTorch(part, new Map(tensors.filter(([name]) => !/^fc|^classifier/.test(name))));
+    const error = await rejection(loadImageNetWeights(part, other, CLASSES, report));
+    assert.instance(error, CheckpointError);
+    assert.match(error.message, /lacks \d weights of the classifier: (fc|classifier)/);
+    for (const { parameters } of [one, other]) parameters.dispose();
+  });
+}
 
 test('a model, schedule or folder that does not exist ends the command', async () => {
   const common = ['--data', data, '--out', join(root, 'never')];

@@ -68,7 +68,7 @@ async function evaluate(
   { weights, batch, size, strict }: CommonOptions & { weights: string },
 ): Promise<Accuracy> {
   const classifier = new ImageNetClassifier(device, { backbone, classes: val.classes.length }, null);
-  await loadImageNetWeights(weights, classifier, val.classes);
+  await loadImageNetWeights(weights, classifier, val.classes, report);
   const accuracy = await evaluateImageNet(device, classifier, val, { batch, imageSize: size, report, strict });
   classifier.parameters.dispose();
   const { images, top1, top5 } = accuracy;

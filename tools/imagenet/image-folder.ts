@@ -1,6 +1,7 @@
 /** Data sets of one folder per class, as torchvision's ImageFolder reads them. */
 import { readdir } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
+import type { DatasetClass } from '../datasets/dataset.ts';
 import { DataError, firstNames, reasonOf } from '../errors.ts';
 
 export interface FolderImage {
@@ -80,3 +81,6 @@ export function checkFolderClasses({ folder, classes }: ImageFolder, expected: r
     `Give it the ${expected.length} class folders of ${basename(whose)}.`,
   );
 }
+
+/** Classes as checkpoints name them: numbered in their order. */
+export const datasetClasses = (names: readonly string[]): DatasetClass[] => names.map((name, id) => ({ id, name }));

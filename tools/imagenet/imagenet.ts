@@ -8,12 +8,12 @@ import { type ImageNetSample, trainImageNet } from '@cim/model/classify/imagenet
 import { type Device, Generator } from '@cim/runtime';
 import { OutputError, reasonOf } from '../errors.ts';
 import { ImageLoader } from '../images/loader.ts';
-import { loadTrained, readCheckpoint } from '../pipeline/checkpoint.ts';
 import type { Reporter } from '../pipeline/context.ts';
 import type { CurvePoint } from '../pipeline/summary.ts';
 import { runTraining } from '../pipeline/training-stage.ts';
-import type { ImageFolder } from './image-folder.ts';
+import { datasetClasses, type ImageFolder } from './image-folder.ts';
 import type { ImageNetRecipe } from './recipe.ts';
+import { loadImageNetWeights } from './weights.ts';
 
 /** Where a training keeps its checkpoint and its losses. */
 export const imageNetFolder = (out: string) => ({
@@ -44,7 +44,7 @@ export async function trainImageNetStage(run: ImageNetRun): Promise<readonly Cur
   const classes = datasetClasses(train.classes);
   const classifier = new ImageNetClassifier(device, { backbone: recipe.backbone, classes: classes.length }, generator);
   const { parameters } = classifier;
-  if (recipe.weights) await loadTrained(await readCheckpoint(recipe.weights, 'imagenet'), { classes }, parameters);
+  if (recipe.weights) await loadImageNetWeights(recipe.weights, classifier, train.classes, report);
   else classifier.initialise(generator);
   const loader = new ImageLoader({ strict, report: (error) => report.warn(error.message) });
   const source = {
@@ -69,8 +69,6 @@ export async function trainImageNetStage(run: ImageNetRun): Promise<readonly Cur
     },
   );
 }
-
-export const datasetClasses = (names: readonly string[]) => names.map((name, id) => ({ id, name }));
 
 /** Percent of the images whose class is the first, or among the first five. */
 export interface Accuracy {
