@@ -16,10 +16,10 @@ export interface MemoryUse {
   readonly reserved: number;
 }
 
-/** Buffers are binned so that waste stays under 1/8 and changing shapes reuse each other's memory. */
+/** Buffers are binned so that waste stays under 1/8 and 16 MiB, and changing shapes reuse each other's memory. */
 function sizeClass(bytes: number): number {
   const size = Math.max(256, bytes);
-  const step = 2 ** Math.max(8, Math.floor(Math.log2(size)) - 3);
+  const step = 2 ** Math.min(24, Math.max(8, Math.floor(Math.log2(size)) - 3));
   return Math.ceil(size / step) * step;
 }
 

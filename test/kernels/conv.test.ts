@@ -3,6 +3,7 @@ import * as reference from '@cim/kernels/conv/conv.reference';
 import { runPlan } from '@cim/runtime/plan';
 import { expectClose, randomArray, runKernel, testDevice } from '@cim/runtime/testing';
 import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
 
 const test = suite('conv');
 const device = await testDevice();
@@ -153,5 +154,21 @@ for (const [outer, channels, inner] of [
     }
   });
 }
+
+test('partial sums of a weight gradient keep to the memory they may take', async () => {
+  const s = { n: 2, ci: 3, h: 48, w: 33, co: 4, kh: 3, kw: 3, stride: 1, padding: 1, dilation: 1 };
+  const x = randomArray([s.n, s.ci, s.h, s.w], 1);
+  const dy = randomArray([s.n, s.co, s.h, s.w], 2);
+  const dw = reference.convWeightGradient(s, x, dy);
+  for (const size of SUBGROUP_SIZES) {
+    const free = kernels.planConvWeightGradient(s, false, size).scratch.partial;
+    assert.ok(free > 2 * dw.length, `${free / dw.length} parts`);
+    for (const parts of [2, 1]) {
+      const plan = kernels.planConvWeightGradient(s, false, size, 4 * dw.length * (parts + 0.5));
+      assert.is(plan.scratch.partial ?? dw.length, parts * dw.length);
+      expectClose(await execute(plan, { x, dy }, 'dw', dw.length), dw);
+    }
+  }
+});
 
 test.run();

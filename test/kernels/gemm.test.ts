@@ -3,6 +3,7 @@ import * as reference from '@cim/kernels/gemm/gemm.reference';
 import { runPlan } from '@cim/runtime/plan';
 import { expectClose, randomArray, testDevice } from '@cim/runtime/testing';
 import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
 
 const test = suite('gemm');
 const device = await testDevice();
@@ -55,5 +56,26 @@ for (const [m, n, k] of SIZES) {
     }
   }
 }
+
+test('partial products keep to the memory they may take', async () => {
+  const shape = { m: 5, n: 7, k: 4096 };
+  const a = randomArray([shape.m, shape.k], 1);
+  const b = randomArray([shape.k, shape.n], 2);
+  const bytes = 4 * shape.m * shape.n;
+  for (const size of SUBGROUP_SIZES) {
+    for (const [maxScratch, parts] of [
+      [3.5 * bytes, 3],
+      [bytes, 0],
+      [1, 0],
+    ]) {
+      const plan = kernels.planGemm(shape, {}, size, maxScratch);
+      assert.is(plan.scratch.partial ?? 0, parts * shape.m * shape.n);
+      const tensors = { a: device.tensor(a), b: device.tensor(b), c: device.empty([shape.m, shape.n]) };
+      runPlan(device, plan, { ...tensors, bias: tensors.a });
+      expectClose(await tensors.c.read(), reference.gemm(shape, a, b));
+      for (const tensor of Object.values(tensors)) tensor.dispose();
+    }
+  }
+});
 
 test.run();
