@@ -7,12 +7,14 @@ import { peakResponses } from '@cim/model/peaks/index';
 import { RETRIEVAL } from '@cim/model/prm/index';
 import { readResults } from '@cim/tools/datasets/results';
 import { writeDemoDataset } from '@cim/tools/demo-data/write';
+import { NdArray } from '@cim/tools/formats/ndarray';
 import { readSafetensors } from '@cim/tools/formats/safetensors';
+import { writeTorch } from '@cim/tools/formats/torch';
 import { decodeImage } from '@cim/tools/images/decode';
 import { loadClassifier } from '@cim/tools/pipeline/classify';
 import { readCueList, readImageCues } from '@cim/tools/prm/cues';
 import { drawCueFolder } from '@cim/tools/prm/draw';
-import { imagesOfFolder, inferCues } from '@cim/tools/prm/infer';
+import { imagesOfFolder, inferCues, requireClassifier } from '@cim/tools/prm/infer';
 import { readInstances } from '@cim/tools/prm/retrieve';
 import { retrieveRun } from '@cim/tools/prm/retrieve-run';
 import { stepsOfEpochs, trainPrm } from '@cim/tools/prm/train';
@@ -167,6 +169,48 @@ test('cues of other images and damaged cues are refused', async () => {
     canvas: { width: 10, height: 10 },
   });
   assert.match(await message(), /DataError: .*"peak_response_maps" is F32 \[\d+,96,96\], not F32/);
+});
+
+test('published weights are used as they are', async () => {
+  const run = await open();
+  const trained = await loadClassifier(run);
+  // Names as in prm_voc.pth: a Sequential around FC_ResNet, whose features are conv1, bn1, …, layer1 to layer4.
+  const published = new Map(
+    await Promise.all(
+      [...trained.parameters.tensors].map(async ([name, tensor]) => {
+        const data = Float32Array.from((await tensor.read()) as Float32Array);
+        const key = name
+          .replace(/^Conv_Body\.res1\./, 'features.')
+          .replace(/^Conv_Body\.res(\d)\./, (_, stage) => `features.${Number(stage) + 2}.`);
+        return [`0.${key}`, new NdArray('float32', tensor.shape, data)] as const;
+      }),
+    ),
+  );
+  trained.parameters.dispose();
+  await writeTorch(join(data, 'prm_demo.pth'), { model: published });
+  const untrained = [...settings, 'classifier.training.steps=0'];
+  const given = await tinyRecipe(...untrained, 'classifier.weights=prm_demo.pth');
+  const loaded = await openTinyRun(data, join(folder, 'published'), { recipe: given });
+  const elsewhere = join(folder, 'published-cues');
+  await requireClassifier(loaded);
+  assert.match(loaded.told.notes.join(), /prm_demo\.pth: PRM’s classifier on ResNet-50; \d+ weights loaded/);
+  await inferCues(loaded, { images: run.val.images, labels: 'given', peakThreshold: 0.5, folder: elsewhere });
+  for (const { id } of run.val.images) {
+    const name = `${id}.safetensors`;
+    assert.ok(readFileSync(join(elsewhere, name)).equals(readFileSync(join(cues, name))), name);
+  }
+
+  const fails = async (weights: string): Promise<string> => {
+    const bad = await tinyRecipe(...untrained, `classifier.weights=${weights}`);
+    return String(
+      await rejection(requireClassifier(await openTinyRun(data, join(folder, `bad-${weights}`), { recipe: bad }))),
+    );
+  };
+  assert.match(await fails('null'), /ConfigError: .*no training steps, and nothing gives it its weights/);
+  assert.match(await fails('missing.pth'), /ConfigError: The weights "missing\.pth" are at none of/);
+  for (const key of [...published.keys()]) if (key.startsWith('0.classifier')) published.delete(key);
+  await writeTorch(join(data, 'headless.pth'), { model: published });
+  assert.match(await fails('headless.pth'), /ConfigError: .*classifier\.0\.weight, classifier\.0\.bias missing/);
 });
 
 test('a run without a classifier says what to do', async () => {
