@@ -39,7 +39,7 @@ export const readPickle = async (path: string): Promise<unknown> =>
  * Writes a value as Python's `pickle.dump(value, file, protocol=4)` does: Map or plain object → dict, array → list,
  * {@link Tuple} → tuple, NdArray → numpy array, integral number → int, other number → float.
  *
- * @throws OutputError when it cannot be written; TypeError for values that have no counterpart.
+ * @throws OutputError when it cannot be written; DataError for values that have no counterpart.
  */
 export const writePickle = (path: string, value: Picklable): Promise<void> =>
   writeFileAtomic(path, encodePickle(value));

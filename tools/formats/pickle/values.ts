@@ -13,10 +13,11 @@ export class PickleObject {
   readonly type: string;
   readonly args: readonly unknown[];
   /** Its attributes. */
-  readonly state = new Map<unknown, unknown>();
+  readonly state: Map<unknown, unknown>;
 
-  constructor(type: string, args: readonly unknown[]) {
+  constructor(type: string, args: readonly unknown[], state = new Map<unknown, unknown>()) {
     this.type = type;
     this.args = args;
+    this.state = state;
   }
 }

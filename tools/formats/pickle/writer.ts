@@ -1,4 +1,5 @@
 /** Pickles of protocol 4, in pieces, so that a file may be larger than memory. */
+import { DataError } from '../../errors.ts';
 import { bytesOf, type DType, NdArray } from '../ndarray.ts';
 import { numpyCode } from './globals.ts';
 import { Tuple } from './values.ts';
@@ -52,7 +53,7 @@ export class PickleWriter<Leaf = never> {
     else if (value instanceof Tuple) yield* this.#tuple(value as Picklable<Leaf>[]);
     else if (Array.isArray(value)) yield* this.#list(value as Picklable<Leaf>[]);
     else if (value instanceof Set) yield* this.#set(value);
-    else yield* this.#dict(value instanceof Map ? value : Object.entries(value as Record<string, Picklable<Leaf>>));
+    else yield* this.#dict(value instanceof Map ? value : plainEntries(value as Record<string, Picklable<Leaf>>));
   }
 
   /** What was written since the last call. */
@@ -191,6 +192,16 @@ export class PickleWriter<Leaf = never> {
       this.opcode('K').byte(0).opcode('t').opcode('b');
     });
   }
+}
+
+/** What would be written of an object of a class is not the object. */
+function plainEntries<T>(value: Record<string, T>): [string, T][] {
+  const type = Object.getPrototypeOf(value)?.constructor?.name ?? 'Object';
+  if (type === 'Object') return Object.entries(value);
+  throw new DataError(
+    `A value of type ${type} cannot be written as a pickle.`,
+    'Convert to .json to look at it, or leave it out.',
+  );
 }
 
 function* flatten<T>(entries: Iterable<readonly [T, T]>): Generator<T> {
