@@ -3,13 +3,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { CocoResult } from '@cim/model/evaluate/coco-json';
 import { encodeRle } from '@cim/model/evaluate/rle';
+import { packMasks } from '@cim/model/masks/index';
 import { groundTruth } from '@cim/tools/datasets/ground-truth';
 import { openDataset } from '@cim/tools/datasets/open';
-import { drawDetections } from '@cim/tools/draw/draw-dataset';
+import { readGroundTruth } from '@cim/tools/datasets/read-ground-truth';
+import { drawDetections, drawPanels } from '@cim/tools/draw/draw-dataset';
 import { classColour } from '@cim/tools/draw/palette';
+import { labelsPanel, objectsPanel, proposalsPanel, scoresPanel } from '@cim/tools/draw/panels';
 import { DataError } from '@cim/tools/errors';
 import { type DecodedImage, decodeImage } from '@cim/tools/images/decode';
 import { encodePng } from '@cim/tools/images/png';
+import { writeCobMasks } from '@cim/tools/proposals/cob-mat-writer';
+import { writeDetectionsPickle } from '@cim/tools/results/detections-pickle';
+import { openScores } from '@cim/tools/results/open-scores';
+import type { ScoreSource } from '@cim/tools/results/scores';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { cim } from './cim.ts';
@@ -143,7 +150,78 @@ test('the command draws what is asked for', async () => {
   assert.equal(readdirSync(out).sort(), ['a.png', 'contact-sheet.png']);
   const refused = await cim('draw', '--data', folder, '--out', out);
   assert.is(refused.code, 1);
-  assert.match(refused.stderr, /nothing to draw without --results or --ground-truth/);
+  assert.match(refused.stderr, /There is nothing to draw/);
+});
+
+test('objects, proposals, pseudo labels and selected scores stand side by side', async () => {
+  const run = join(folder, 'run');
+  const [left, right] = [block(2, 15), block(20, 15)];
+  await writeCobMasks(join(run, 'd.mat'), packMasks([...left, ...right], 2, width, height), 'cells');
+  const source: ScoreSource = {
+    name: 'test',
+    classes: 2,
+    images: [{ file: '/JPEGImages/d.png', count: 2 }],
+    read: async () => ({
+      scores: Float32Array.of(0.125, 0.75, 0.5, 0),
+      boxes: Float32Array.of(2, 15, 12, 25, 20, 15, 30, 25),
+    }),
+  };
+  await writeDetectionsPickle(join(run, 'detections.pkl'), source, '');
+  const [image] = dataset.images.filter(({ fileName }) => fileName === 'd.png');
+  const label = {
+    id: 1,
+    image_id: image.id,
+    category_id: 9,
+    area: 100,
+    bbox: [20, 15, 10, 10],
+    iscrowd: 0,
+    score: 0.75,
+  };
+  const labels = {
+    images: dataset.images.map(({ id, fileName }) => ({ id, file_name: fileName, width, height })),
+    categories: dataset.classes,
+    annotations: [{ ...label, segmentation: mask(20, 15) }],
+  };
+  writeFileSync(join(run, 'pseudo-labels.json'), JSON.stringify(labels));
+  const only = { ...dataset, images: [image] };
+  const pictures = await drawPanels({
+    dataset: only,
+    panels: [
+      objectsPanel(only, groundTruth(only)),
+      proposalsPanel(run),
+      labelsPanel(only, await readGroundTruth(join(run, 'pseudo-labels.json'))),
+      scoresPanel(only, await openScores(join(run, 'detections.pkl')), run, 0.3),
+    ],
+    folder: join(folder, 'panels'),
+    boxes: true,
+  });
+  assert.equal(pictures, [
+    {
+      title: 'd.png',
+      caption: 'Objects: none. Proposals: 2. Labels: dog 0.75. Found: dog 0.75, cat 0.50',
+      file: 'panels/d.png',
+    },
+  ]);
+  const picture = await decodeImage(join(folder, 'panels', 'd.png'));
+  assert.equal([picture.width, picture.height], [2 * width * zoom + 18, 2 * height * zoom + 18]);
+  const [second, third] = [6 + width * zoom + 6, 6 + height * zoom + 6];
+  // The lower edge of the left and the right square in a panel, and the middle of the right one.
+  const seen = (x: number, y: number) =>
+    [at(picture, x + 2 * zoom, y + 25 * zoom - 1), at(picture, x + 20 * zoom, y + 25 * zoom - 1)].map(String);
+  const grey = '128,128,128';
+  assert.equal(seen(6, 6), [grey, grey], 'no objects');
+  assert.equal(seen(second, 6), [String(cat), String(dog)], 'a colour for each proposal');
+  assert.is(String(at(picture, second + 25 * zoom, 6 + 20 * zoom)), grey, 'proposals are contours');
+  assert.equal(seen(6, third), [grey, String(dog)], 'labels');
+  assert.equal(seen(second, third), [String(dog), String(cat)], 'selected scores');
+
+  const out = join(folder, 'of-run');
+  writeFileSync(join(run, 'results.json'), JSON.stringify(results));
+  const only1 = ['--limit', '1', '--out', out];
+  const trained = await cim('draw', '--data', folder, '--run', run, ...only1);
+  assert.is(trained.code, 0, trained.stderr);
+  const refused = await cim('draw', '--data', folder, '--results', join(run, 'detections.pkl'), ...only1);
+  assert.match(refused.stderr, /cannot be drawn without proposals/);
 });
 
 test.run();

@@ -11,8 +11,11 @@ export interface DrawnInstance {
   readonly box?: readonly [number, number, number, number];
   /** Decides the colour. */
   readonly classIndex: number;
+  /** Stands on the instance, with the score; empty for no label. */
   readonly className: string;
   readonly score?: number;
+  /** Without the translucent fill. */
+  readonly contourOnly?: boolean;
 }
 
 const FILL_OPACITY = 0.36;
@@ -41,7 +44,7 @@ export function drawInstances(image: RgbImage, instances: readonly DrawnInstance
         unit,
       );
   }
-  for (const instance of instances) drawLabel(canvas, instance, image.width, zoom, unit);
+  for (const instance of instances) if (instance.className !== '') drawLabel(canvas, instance, image.width, zoom, unit);
   return canvas;
 }
 
@@ -61,7 +64,7 @@ function enlarged({ width, height, rgb }: RgbImage, zoom: number): RgbImage {
 
 function drawMask(
   canvas: RgbImage,
-  { mask, classIndex }: DrawnInstance,
+  { mask, classIndex, contourOnly }: DrawnInstance,
   maskWidth: number,
   zoom: number,
   line: number,
@@ -74,7 +77,8 @@ function drawMask(
     for (let x = 0; x < width; x++) {
       if (!inside(x, y)) continue;
       const core = inside(x - line, y) && inside(x + line, y) && inside(x, y - line) && inside(x, y + line);
-      blend(canvas, x, y, colour, core ? FILL_OPACITY : 1);
+      if (!core) blend(canvas, x, y, colour, 1);
+      else if (!contourOnly) blend(canvas, x, y, colour, FILL_OPACITY);
     }
   }
 }

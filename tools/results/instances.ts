@@ -3,7 +3,7 @@ import { type SelectionOptions, selectDetections } from '@cim/model/detect/selec
 import type { CocoCategory, CocoResult } from '@cim/model/evaluate/coco-json';
 import { DataError } from '../errors.ts';
 import { writeFileAtomic } from '../formats/atomic.ts';
-import { matchImages } from './open-scores.ts';
+import { type KnownImage, matchImages } from './open-scores.ts';
 import { readProposalMasks } from './proposal-masks.ts';
 import type { ScoreSource } from './scores.ts';
 
@@ -18,6 +18,8 @@ export interface InstanceOptions {
   readonly source: ScoreSource;
   /** Ascending by id. */
   readonly images: readonly SizedImage[];
+  /** All images of the data set, where `images` are some of them. */
+  readonly known?: readonly KnownImage[];
   /** By class index. */
   readonly categories: readonly CocoCategory[];
   /** The folder of the proposals that were scored. */
@@ -35,13 +37,14 @@ export interface InstanceOptions {
 export async function* instanceResults({
   source,
   images,
+  known = images,
   categories,
   proposals,
   selection,
   onImage,
 }: InstanceOptions): AsyncGenerator<CocoResult[]> {
   requireClasses(source, categories.length);
-  const indices = matchImages(source, images);
+  const indices = matchImages(source, known);
   for (const image of images) {
     const index = indices.get(image.id);
     onImage?.();

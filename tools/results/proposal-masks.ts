@@ -27,10 +27,10 @@ export interface ProposalMasks {
  * Finds the proposals of an image in a folder: COB's `.mat` files in it or in its folders `COB_SBD_trainaug`,
  * `COB_SBD_val`, `COB-COCO`; or those that `cim proposals` made, in it or its folder `proposals`.
  *
- * @param count how many there must be.
- * @throws DataError when there are none or not so many, or they are of an image of another size.
+ * @param count how many there must be, where that is known.
+ * @throws DataError when there is no file of them, they are not so many, or they are of an image of another size.
  */
-export async function readProposalMasks(folder: string, image: SizedImage, count: number): Promise<ProposalMasks> {
+export async function readProposalMasks(folder: string, image: SizedImage, count?: number): Promise<ProposalMasks> {
   const first = (paths: readonly string[]): string | undefined => paths.find((path) => existsSync(path));
   const { name } = parse(image.fileName);
   const cob = findCobFile(folder, image.fileName) ?? first([join(folder, `${name}.mat`)]);
@@ -43,7 +43,7 @@ export async function readProposalMasks(folder: string, image: SizedImage, count
       'Give the folder of the proposals that were scored: the data set, or the run.',
     );
   }
-  if (masks.count !== count) {
+  if (count !== undefined && masks.count !== count) {
     throw new DataError(
       `${count} proposals of ${image.fileName} were scored, there are ${masks.count} in ${folder}.`,
       'Give the folder of the proposals that were scored.',
