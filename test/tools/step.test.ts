@@ -1,8 +1,10 @@
 import { join } from 'node:path';
+import { Cim } from '@cim/model/cim';
 import { presets } from '@cim/model/recipe/presets';
-import { Device } from '@cim/runtime';
+import { Device, Generator } from '@cim/runtime';
 import { testDevice, testDriver } from '@cim/runtime/testing';
-import { type NetworkSize, type StepReport, trainSteps } from '@cim/tools/step/step';
+import { type LazySafeTensor, writeSafetensors } from '@cim/tools/formats/safetensors';
+import { type NetworkSize, type StepOptions, type StepReport, trainSteps } from '@cim/tools/step/step';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { rejection } from '../rejection.ts';
@@ -16,10 +18,13 @@ const recipe = {
 };
 const options = { recipe, classes: 5, width: 40, height: 31, proposals: 6, weights: 'deterministic', steps: 2 };
 
-async function run(device: Device): Promise<{ network: NetworkSize; reports: StepReport[] }> {
+async function run(
+  device: Device,
+  chosen: StepOptions = options,
+): Promise<{ network: NetworkSize; reports: StepReport[] }> {
   const networks: NetworkSize[] = [];
   const reports: StepReport[] = [];
-  await trainSteps(device, options, {
+  await trainSteps(device, chosen, {
     onNetwork: (size) => networks.push(size),
     onStep: (report) => reports.push(report),
   });
@@ -48,6 +53,20 @@ test('losses of a step do not depend on what a binding can hold', async () => {
   } finally {
     await sharding.close();
   }
+});
+
+test('weights come from a file', async () => {
+  const device = await testDevice();
+  const path = join(temporaryFolder('step'), 'weights.safetensors');
+  const { parameters } = new Cim(device, { ...recipe.cim, classes: 5, backbone: recipe.backbone }, new Generator(4));
+  const state = [...parameters.stateDict()].map(
+    ([name, tensor]) => [name, { dtype: 'F32', ...tensor } as LazySafeTensor] as const,
+  );
+  await writeSafetensors(path, {}, state);
+  parameters.dispose();
+  const { network, reports } = await run(device, { ...options, weights: path, steps: 1 });
+  assert.match(network.loaded!, `${state.length} weights loaded, 0 skipped, 0 of the network not in it`);
+  assert.ok(Object.values(reports[0].losses).every(Number.isFinite));
 });
 
 test('the command prints size, losses, times and memory', async () => {

@@ -21,7 +21,7 @@ export function register(program: Command): void {
     .option('--classes <count>', 'classes without background', parseCount, 20)
     .option(
       '--weights <source>',
-      'random, deterministic (a formula instead of a file), or a .safetensors file',
+      'random, deterministic (a formula instead of a file), or a file of published weights',
       'random',
     )
     .option('--steps <count>', 'steps to train', parseCount, 1)

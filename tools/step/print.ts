@@ -4,7 +4,11 @@ import type { NetworkSize, StepReport } from './step.ts';
 const millions = (count: number): string => `${(count / 1e6).toFixed(2)} million`;
 const gib = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(2)} GiB`;
 
-export const networkLines = (name: string, { parameters, trained, sharded, seconds }: NetworkSize): string[] => [
+export const networkLines = (
+  name: string,
+  { parameters, trained, sharded, loaded, seconds }: NetworkSize,
+): string[] => [
+  ...(loaded === null ? [] : [loaded]),
   `${name}: ${millions(parameters)} parameters, ${millions(trained)} trained; made in ${seconds.toFixed(1)} s`,
   ...sharded.map(
     ({ name, weight: { shape, bytes, shards } }) =>

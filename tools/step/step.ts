@@ -6,13 +6,14 @@ import { Solver } from '@cim/model/solver/solver';
 import { gather } from '@cim/model/train/loss-terms';
 import { uploadBatch, uploadSupervision } from '@cim/model/train/sample';
 import { type Device, Generator, isParameter, ShardedTensor, Tape } from '@cim/runtime';
+import { describeLoaded, loadPublishedWeights } from '../weights/published.ts';
 import { madeUpSample, type SampleSize } from './sample.ts';
-import { loadDeterministic, loadFile } from './weights.ts';
+import { loadDeterministic } from './weights.ts';
 
 export interface StepOptions extends Omit<SampleSize, 'classes'> {
   readonly recipe: Recipe;
   readonly classes: number;
-  /** `random`: as training from scratch begins; `deterministic`: by the golden files' formula; else a file. */
+  /** `random`: as training from scratch begins; `deterministic`: by the golden files' formula; else published weights. */
   readonly weights: string;
   readonly steps: number;
 }
@@ -23,6 +24,8 @@ export interface NetworkSize {
   readonly trained: number;
   /** Weights larger than one binding. */
   readonly sharded: readonly { readonly name: string; readonly weight: ShardedTensor }[];
+  /** What became of the weights of a file. */
+  readonly loaded: string | null;
   /** Seconds to make the network with its weights and the solver. */
   readonly seconds: number;
 }
@@ -51,10 +54,11 @@ export async function trainSteps(device: Device, options: StepOptions, hooks: St
   const generator = weights === 'deterministic' ? null : new Generator(recipe.seed);
   const cim = new Cim(device, { ...recipe.cim, classes, backbone: recipe.backbone }, generator);
   const { parameters } = cim;
+  let loaded: string | null = null;
   if (weights === 'deterministic') await loadDeterministic(parameters, recipe.backbone);
-  else if (weights !== 'random') await loadFile(parameters, weights);
+  else if (weights !== 'random') loaded = describeLoaded(await loadPublishedWeights(parameters, weights));
   const solver = new Solver(device, parameters, recipe.solver);
-  hooks.onNetwork({ ...sizeOf(cim), seconds: await lap() });
+  hooks.onNetwork({ ...sizeOf(cim), loaded, seconds: await lap() });
 
   const sample = madeUpSample(options);
   const view = { flip: false, targetSize: Math.max(options.width, options.height) };
@@ -102,7 +106,7 @@ function stopwatch(device: Device): () => Promise<number> {
   };
 }
 
-function sizeOf({ parameters }: Cim): Omit<NetworkSize, 'seconds'> {
+function sizeOf({ parameters }: Cim): Omit<NetworkSize, 'loaded' | 'seconds'> {
   const weights = [...parameters.tensors].map(([name, weight]) => ({ name, weight }));
   const count = (list: typeof weights): number => list.reduce((sum, { weight }) => sum + weight.size, 0);
   return {

@@ -1,8 +1,6 @@
 import type { BackboneConfig } from '@cim/model/backbone/index';
 import type { ParameterStore } from '@cim/model/nn/parameters';
 import type { LazyTensor, LoadReport } from '@cim/model/nn/state-dict';
-import { CheckpointError } from '../errors.ts';
-import { openSafetensors } from '../formats/safetensors.ts';
 import { deterministicTensor } from '../verify/deterministic.ts';
 
 const SALT = 12345;
@@ -21,16 +19,4 @@ export function loadDeterministic(parameters: ParameterStore, backbone: Backbone
     },
   ]);
   return parameters.load(new Map(state));
-}
-
-/** Loads what a .safetensors file has for the network. @throws CheckpointError when it is damaged or does not fit. */
-export async function loadFile(parameters: ParameterStore, path: string): Promise<LoadReport> {
-  const { tensors } = await openSafetensors(path);
-  const state = new Map<string, LazyTensor>();
-  for (const [name, tensor] of tensors) {
-    if (tensor.dtype !== 'F32')
-      throw new CheckpointError(`Tensor "${name}" of ${path} is ${tensor.dtype}; F32 is needed.`);
-    state.set(name, tensor);
-  }
-  return parameters.load(state, { strict: false });
 }
