@@ -1,4 +1,5 @@
 import { REGION_SIZE } from '../region/mask-fuse.ts';
+import { type PackedMasks, wordsPerMask } from './packed.ts';
 
 /** x1, y1, x2, y2 in pixels; x2 and y2 are one behind the last column and row. */
 export type ExclusiveBox = readonly [x1: number, y1: number, x2: number, y2: number];
@@ -18,6 +19,29 @@ export function maskBox(mask: ArrayLike<number>, width: number, height: number):
   return y2 > 0 ? [x1, y1, x2, y2] : null;
 }
 
+/** The tight box of mask `index` of packed ones, null when it is empty. */
+export function packedMaskBox(masks: PackedMasks, index: number): ExclusiveBox | null {
+  const { words, width, height } = masks;
+  const stride = wordsPerMask(masks);
+  let [x1, y1, x2, y2] = [width, height, 0, 0];
+  for (let w = 0; w < stride; w++) {
+    const word = words[index * stride + w];
+    if (word === 0) continue;
+    const first = 32 * w + (31 - Math.clz32(word & -word));
+    const last = 32 * w + (31 - Math.clz32(word));
+    const [top, bottom] = [Math.floor(first / width), Math.floor(last / width)];
+    y1 = Math.min(y1, top);
+    y2 = bottom + 1;
+    // A word that holds pixels of several rows is rare but in narrow images.
+    for (let p = first; p <= last; p = top === bottom && p < last ? last : p + 1) {
+      if (((word >>> (p & 31)) & 1) === 0) continue;
+      x1 = Math.min(x1, p % width);
+      x2 = Math.max(x2, (p % width) + 1);
+    }
+  }
+  return y2 > 0 ? [x1, y1, x2, y2] : null;
+}
+
 /**
  * The source index of each of 7 samples along `length` pixels, as Pillow's NEAREST resize finds it: the position starts
  * at half a step and the step is added in f64, so the rounding errors accumulate. The closed form ⌊(i + ½)·length/7⌋
@@ -31,14 +55,24 @@ function nearestIndices(length: number): number[] {
 }
 
 /** The crop of a mask of bytes to `box`, resized to 7×7 bytes 0 and 1 by Pillow's NEAREST (generate_7_7_voc.py). */
-export function cropMask(mask: ArrayLike<number>, width: number, box: ExclusiveBox): Uint8Array {
+export const cropMask = (mask: ArrayLike<number>, width: number, box: ExclusiveBox): Uint8Array =>
+  sampleCrop((pixel) => mask[pixel] !== 0, width, box);
+
+/** {@link cropMask} of mask `index` of packed ones. */
+export function cropPackedMask(masks: PackedMasks, index: number, box: ExclusiveBox): Uint8Array {
+  const first = index * wordsPerMask(masks);
+  const isInside = (pixel: number): boolean => ((masks.words[first + (pixel >>> 5)] >>> (pixel & 31)) & 1) === 1;
+  return sampleCrop(isInside, masks.width, box);
+}
+
+function sampleCrop(isInside: (pixel: number) => boolean, width: number, box: ExclusiveBox): Uint8Array {
   const [x1, y1, x2, y2] = box;
   const columns = nearestIndices(x2 - x1);
   const rows = nearestIndices(y2 - y1);
   const crop = new Uint8Array(REGION_SIZE ** 2);
   for (let i = 0; i < crop.length; i++) {
     const y = y1 + rows[Math.floor(i / REGION_SIZE)];
-    crop[i] = mask[y * width + x1 + columns[i % REGION_SIZE]] === 0 ? 0 : 1;
+    crop[i] = isInside(y * width + x1 + columns[i % REGION_SIZE]) ? 1 : 0;
   }
   return crop;
 }

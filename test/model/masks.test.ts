@@ -11,6 +11,25 @@ const device = await testDevice();
 
 test('an empty mask has no box', () => assert.is(masks.maskBox(new Uint8Array(12), 4, 3), null));
 
+test('boxes and crops of packed masks are those of their bytes', () => {
+  for (const [width, height, count] of [
+    [70, 9, 6],
+    [5, 40, 6],
+    [1, 33, 3],
+    [33, 1, 3],
+    [64, 3, 4],
+  ]) {
+    const bytes = new Uint8Array(count * width * height).map((_, p) => ((p * 2654435761) % 97 < 3 ? 1 : 0));
+    const packed = masks.packMasks(bytes, count, width, height);
+    for (let n = 0; n < count; n++) {
+      const mask = bytes.subarray(n * width * height, (n + 1) * width * height);
+      const box = masks.maskBox(mask, width, height);
+      assert.equal(masks.packedMaskBox(packed, n), box);
+      if (box) assert.equal(masks.cropPackedMask(packed, n, box), masks.cropMask(mask, width, box));
+    }
+  }
+});
+
 test('area crops keep the covered area', () => {
   const [width, height] = [33, 20];
   const mask = Uint8Array.from({ length: width * height }, (_, p) => ((p * 7919) % 11 < 4 ? 1 : 0));

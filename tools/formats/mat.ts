@@ -21,6 +21,13 @@ import {
 /** A numeric or logical (uint8) array, a sparse one as float64, a cell array, a text, or the fields of a struct array. */
 export type MatValue = NdArray | ObjectArray<MatValue> | string | { readonly [field: string]: ObjectArray<MatValue> };
 
+export interface MatOptions {
+  /** Only these variables are read. */
+  readonly names?: readonly string[];
+  /** Arrays of numbers get their axes reversed: the order they are stored in, so that large ones need not be turned. */
+  readonly reversed?: boolean;
+}
+
 /** Numbers in one variable: 200 masks of 1 000 × 1 000, and room. */
 const MAX_ELEMENTS = 2 ** 28;
 const MAX_FILE_BYTES = 2 ** 31;
@@ -30,19 +37,19 @@ const MAX_DEPTH = 16;
 const HEADER_BYTES = 128;
 
 /**
- * The variables of a MATLAB v5 file, arrays row-major, logical ones as uint8. With `names` only those are read.
+ * The variables of a MATLAB v5 file, arrays row-major, logical ones as uint8.
  *
  * @throws DataError when it is damaged, of another version, absurdly large, or a wanted variable is complex or of a
  *   class without counterpart.
  */
-export const readMat = async (path: string, names?: readonly string[]): Promise<Map<string, MatValue>> =>
-  parseMat(await readWhole(path, MAX_FILE_BYTES, failureOf(path)), path, names);
+export const readMat = async (path: string, options?: MatOptions): Promise<Map<string, MatValue>> =>
+  parseMat(await readWhole(path, MAX_FILE_BYTES, failureOf(path)), path, options);
 
 /** {@link readMat} of bytes; `name` is what errors call them. */
 export async function parseMat(
   bytes: Uint8Array,
   name: string,
-  names?: readonly string[],
+  { names, reversed = false }: MatOptions = {},
 ): Promise<Map<string, MatValue>> {
   const fail = failureOf(name);
   const littleEndian = readHeader(bytes, fail);
@@ -54,7 +61,7 @@ export async function parseMat(
     position = type === COMPRESSED ? position + 8 + content.length : end;
     const matrix = type === COMPRESSED ? await unpack(content, littleEndian, fail) : { type, content };
     if (matrix.type !== MATRIX) fail(`it holds an element of type ${matrix.type} where a variable should be`);
-    const reader = new MatrixReader(littleEndian, fail);
+    const reader = new MatrixReader(littleEndian, reversed, fail);
     const variable = reader.head(matrix.content);
     if (!names || names.includes(variable.name)) variables.set(variable.name, reader.value(variable, 0));
   }
@@ -199,12 +206,14 @@ interface Head {
 
 class MatrixReader {
   readonly #littleEndian: boolean;
+  readonly #reversed: boolean;
   readonly #fail: Fail;
   /** Elements read so far: cells in cells count as well. */
   #elements = 0;
 
-  constructor(littleEndian: boolean, fail: Fail) {
+  constructor(littleEndian: boolean, reversed: boolean, fail: Fail) {
     this.#littleEndian = littleEndian;
+    this.#reversed = reversed;
     this.#fail = fail;
   }
 
@@ -237,6 +246,7 @@ class MatrixReader {
     if (dtype.endsWith('int64') && (stored instanceof Float32Array || stored instanceof Float64Array)) {
       fail(`"${name}" of class ${dtype} is stored as floating-point numbers`);
     }
+    if (this.#reversed) return new NdArray(dtype, shape.toReversed(), convert(stored, zeros(dtype, 0)));
     const numbers = zeros(dtype, count);
     return new NdArray(dtype, shape, toRowMajor(convert(stored, numbers), shape, numbers));
   }

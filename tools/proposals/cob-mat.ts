@@ -36,51 +36,59 @@ export async function readCobMasks(path: string): Promise<PackedMasks> {
       'Each image needs the masks of COB, or `cim data … --proposals make`, in the variable "maskmat".',
     );
   };
-  const maskmat = (await readMat(path, ['maskmat'])).get('maskmat');
+  const maskmat = (await readMat(path, { names: ['maskmat'], reversed: true })).get('maskmat');
   if (maskmat instanceof NdArray && maskmat.shape.length === 3) {
-    const [count, height, width] = maskmat.shape;
-    const mask = (n: number) => maskmat.data.subarray(n * height * width, (n + 1) * height * width);
-    return pack(count, width, height, mask, fail);
+    const [width, height, count] = maskmat.shape;
+    const masks = emptyMasks(count, width, height);
+    pack(masks, 0, count, maskmat.data, fail);
+    return masks;
   }
   if (maskmat instanceof ObjectArray && maskmat.shape.length === 2 && maskmat.shape[1] === 1) {
     const { items } = maskmat;
-    const first = items[0] instanceof NdArray ? items[0].shape : [0, 0];
-    const [height, width] = first;
-    const mask = (n: number) => {
-      const item = items[n];
-      if (!(item instanceof NdArray) || item.shape.join() !== first.join()) {
-        const found = item instanceof NdArray ? item.shape.join('×') : 'no array';
-        return fail(`mask ${n} is ${found}, mask 0 is ${first.join('×')}`);
+    const [width, height] = items[0] instanceof NdArray ? items[0].shape : [0, 0];
+    const masks = emptyMasks(items.length, width, height);
+    for (const [n, item] of items.entries()) {
+      const shape = item instanceof NdArray ? item.shape.toReversed().join('×') : 'no array';
+      if (!(item instanceof NdArray) || shape !== `${height}×${width}`) {
+        return fail(`mask ${n} is ${shape}, mask 0 is ${height}×${width}`);
       }
-      return item.data;
-    };
-    return pack(items.length, width, height, mask, fail);
+      pack(masks, n, 1, item.data, fail);
+    }
+    return masks;
   }
   const hasShape = maskmat instanceof NdArray || maskmat instanceof ObjectArray;
   const found = hasShape ? `of shape ${maskmat.shape.join('×')}` : maskmat === undefined ? 'missing' : 'no array';
   return fail(`its "maskmat" is ${found}; a cell N×1 of masks or an array N×H×W is needed`);
 }
 
+const emptyMasks = (count: number, width: number, height: number): PackedMasks => ({
+  words: new Uint32Array(count * Math.ceil((width * height) / 32)),
+  count,
+  width,
+  height,
+});
+
+/** Sets `count` masks from n on, from their values pixel by pixel, column after column. */
 function pack(
+  { words, width, height }: PackedMasks,
+  n: number,
   count: number,
-  width: number,
-  height: number,
-  mask: (n: number) => NdArray['data'],
+  values: NdArray['data'],
   fail: (problem: string) => never,
-): PackedMasks {
+): void {
   const stride = Math.ceil((width * height) / 32);
-  const words = new Uint32Array(count * stride);
-  for (let n = 0; n < count; n++) {
-    const pixels = mask(n) as Uint8Array;
-    let inside = 0;
-    for (let p = 0; p < pixels.length; p++) {
-      const value = pixels[p];
-      if (value === 0) continue;
-      if (value !== 1) fail(`mask ${n} holds the value ${value}; only 0 and 1 are masks`);
-      words[n * stride + (p >>> 5)] |= 1 << (p & 31);
-      inside++;
+  const areas = new Uint32Array(count);
+  for (let x = 0, i = 0; x < width; x++) {
+    for (let y = 0, p = x; y < height; y++, p += width) {
+      for (let k = 0; k < count; k++, i++) {
+        const value = values[i];
+        if (value === 0) continue;
+        if (value !== 1) fail(`mask ${n + k} holds the value ${value}; only 0 and 1 are masks`);
+        words[(n + k) * stride + (p >>> 5)] |= 1 << (p & 31);
+        areas[k]++;
+      }
     }
-    if (inside === 0) fail(`mask ${n} is empty`);
   }
-  return { words, count, width, height };
+  const empty = areas.indexOf(0);
+  if (empty >= 0) fail(`mask ${n + empty} is empty`);
 }

@@ -2,7 +2,7 @@
  * `data/cob/*.pkl` (generate_7_7_voc.py, generate_7_7_coco.py): a pickled dict of parallel lists, an item an image, ids
  * ascending: `indexes` ids, `boxes` uint16 [N, 4] with exclusive ends, `masks` bool [N, 7, 7], `scores` float64 [N] of 0.
  */
-import { cropMask, maskBox, type PackedMasks, unpackMask } from '@cim/model/masks/index';
+import { cropPackedMask, type PackedMasks, packedMaskBox } from '@cim/model/masks/index';
 import { REGION_SIZE } from '@cim/model/region/mask-fuse';
 import { DataError } from '../errors.ts';
 import { NdArray } from '../formats/ndarray.ts';
@@ -18,15 +18,14 @@ export interface CobRegions {
 
 /** What generate_7_7_*.py makes of the masks of an image. None of them may be empty. */
 export function cobRegions(masks: PackedMasks): CobRegions {
-  const { count, width, height } = masks;
+  const { count } = masks;
   const boxes = new Uint16Array(4 * count);
   const crops = new Uint8Array(count * REGION_SIZE ** 2);
   for (let n = 0; n < count; n++) {
-    const mask = unpackMask(masks, n);
-    const box = maskBox(mask, width, height);
+    const box = packedMaskBox(masks, n);
     if (!box) throw new DataError(`Proposal ${n} has an empty mask.`, 'Make the proposals again.');
     boxes.set(box, 4 * n);
-    crops.set(cropMask(mask, width, box), n * REGION_SIZE ** 2);
+    crops.set(cropPackedMask(masks, n, box), n * REGION_SIZE ** 2);
   }
   return { boxes, masks: crops };
 }

@@ -115,7 +115,7 @@ export async function readSbdInstances(file: string): Promise<InstanceMap> {
   const fail = (problem: string): never => {
     throw new DataError(`${file} is not an annotation of SBD: ${problem}.`, 'Extract the SBD archive again.');
   };
-  const struct = (await readMat(file, ['GTinst'])).get('GTinst');
+  const struct = (await readMat(file, { names: ['GTinst'] })).get('GTinst');
   if (
     struct === undefined ||
     typeof struct === 'string' ||
