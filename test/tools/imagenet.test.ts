@@ -2,6 +2,7 @@
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BackboneConfig } from '@cim/model/backbone/index';
+import { Classifier } from '@cim/model/classify/classifier';
 import { ImageNetClassifier } from '@cim/model/classify/imagenet';
 import { classifyImages } from '@cim/model/classify/imagenet-accuracy';
 import { centreView } from '@cim/model/classify/imagenet-input';
@@ -18,6 +19,7 @@ import { loadImageNetWeights } from '@cim/tools/imagenet/weights';
 import { decodeImage } from '@cim/tools/images/decode';
 import { encodePng } from '@cim/tools/images/png';
 import { readCheckpoint } from '@cim/tools/pipeline/checkpoint';
+import { loadPublishedWeights } from '@cim/tools/weights/published';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { rejection } from '../rejection.ts';
@@ -120,7 +122,7 @@ test('folders that are no data set are refused with what is wrong', async () => 
   assert.throws(() => checkFolderClasses(val, ['blue', 'green', 'pink'], 'train'), /only there: red; not there: pink/);
 });
 
-test('a tiny HRNet learns three classes, and a resumed training ends with the same weights', async () => {
+test('a tiny HRNet learns three classes, starts a network, and a resumed training ends with the same weights', async () => {
   const whole = join(root, 'whole');
   const curve = await trainImageNetStage(await run(whole));
   const mean = (part: typeof curve): number => part.reduce((sum, { losses }) => sum + losses.total, 0) / part.length;
@@ -136,6 +138,16 @@ test('a tiny HRNet learns three classes, and a resumed training ends with the sa
     assert.equal(accuracy, { images: folder.images.length, top1: 100, top5: 100 });
   }
   classifier.parameters.dispose();
+
+  const network = new Classifier(
+    device,
+    { classes: 2, backbone: tiny, pooling: { type: 'log-sum-exp', sharpness: 1 } },
+    new Generator(1),
+  );
+  const { loaded, missing } = await loadPublishedWeights(network.parameters, imageNetFolder(whole).imagenet);
+  assert.equal(missing, ['classifier.0.weight', 'classifier.0.bias']);
+  assert.is(loaded.length, network.parameters.tensors.size - 2);
+  network.parameters.dispose();
 
   const broken = await run(join(root, 'broken'));
   let steps = 0;
