@@ -10,8 +10,8 @@ export interface ZipEntry {
   readonly size?: number;
 }
 
-/** As it stands before the last four bytes of a .gz file. */
-function crc32(data: Uint8Array): number {
+/** The checksum of .zip and .png files, as it stands before the last four bytes of a .gz file. */
+export function crc32(data: Uint8Array): number {
   const compressed = gzipSync(data);
   return compressed.readUInt32LE(compressed.length - 8);
 }

@@ -9,6 +9,7 @@ import sharp from 'sharp';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { rejection } from '../rejection.ts';
+import { crc32 } from './archives.ts';
 
 const test = suite('images');
 const folder = mkdtempSync(join(tmpdir(), 'cim-images-'));
@@ -98,7 +99,38 @@ test('JPEG, CMYK, grey, 16 bits and transparency become 8-bit RGB', async () => 
   assert.equal([...alpha.rgb], [9, 8, 7, 255, 255, 255]);
 });
 
-test('EXIF orientation is applied', async () => {
+test('every EXIF orientation is turned as OpenCV turns it', async () => {
+  const [w, h] = [3, 2];
+  const pixels = Uint8Array.from({ length: w * h * 3 }, (_, i) => 10 * i);
+  /** The source pixel of a pixel of the turned image. */
+  const sources: ((x: number, y: number) => [number, number])[] = [
+    (x, y) => [x, y],
+    (x, y) => [w - 1 - x, y],
+    (x, y) => [w - 1 - x, h - 1 - y],
+    (x, y) => [x, h - 1 - y],
+    (x, y) => [y, x],
+    (x, y) => [y, h - 1 - x],
+    (x, y) => [w - 1 - y, h - 1 - x],
+    (x, y) => [w - 1 - y, x],
+  ];
+  for (const [i, sourceOf] of sources.entries()) {
+    const raw = { raw: { width: w, height: h, channels: 3 } } as const;
+    const bytes = await sharp(pixels, raw)
+      .webp({ lossless: true })
+      .withMetadata({ orientation: i + 1 })
+      .toBuffer();
+    const turned = await decodeImage(put(`orientation${i}.webp`, bytes));
+    const [width, height] = i < 4 ? [w, h] : [h, w];
+    assert.equal([turned.width, turned.height, turned.original], [width, height, { width, height }]);
+    const expected = Array.from({ length: w * h }, (_, p) => {
+      const [x, y] = sourceOf(p % width, Math.floor(p / width));
+      return [...pixels.subarray((y * w + x) * 3, (y * w + x) * 3 + 3)];
+    });
+    assert.equal([...turned.rgb], expected.flat(), `orientation ${i + 1}`);
+  }
+});
+
+test('EXIF orientation of a JPEG is applied', async () => {
   const turned = await decodeImage(
     put('turned.jpg', await source().jpeg().withMetadata({ orientation: 6 }).toBuffer()),
   );
@@ -116,13 +148,20 @@ test('damaged files are named', async () => {
   huge.writeUInt16BE(30000, frame + 5);
   huge.writeUInt16BE(30000, frame + 7);
   const gif = await source().gif().toBuffer();
+  // 30 000 rows of nothing, in a file of a few kilobytes.
+  const bomb = Buffer.from(png);
+  bomb.writeUInt32BE(30000, 16);
+  bomb.writeUInt32BE(30000, 20);
+  bomb.writeUInt32BE(crc32(bomb.subarray(12, 29)), 29);
   const cases: [string, Uint8Array, string][] = [
     ['cut.jpg', jpeg.subarray(0, jpeg.length * 0.7), ''],
     ['end.jpg', jpeg.subarray(0, jpeg.length - 3), ''],
     ['cut.png', png.subarray(0, png.length * 0.7), ''],
     ['text.jpg', new TextEncoder().encode('not an image'), ''],
     ['empty.jpg', new Uint8Array(0), 'empty'],
-    ['gif.jpg', gif, 'it is gif'],
+    ['gif.jpg', gif, 'begins with "GIF89a'],
+    ['svg.jpg', Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"/>'), 'begins with "<svg'],
+    ['bomb.png', bomb, 'more than 100000000 pixels'],
     ['huge.jpg', huge, 'more than 100000000 pixels'],
   ];
   for (const [name, bytes, message] of cases) {
