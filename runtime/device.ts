@@ -84,6 +84,7 @@ export class Device {
   #encoder: GPUCommandEncoder | undefined;
   #pass: GPUComputePassEncoder | undefined;
   #recorded = 0;
+  #written = 0;
   #dispatches = 0;
   #bindGroups = new Map<string, GPUBindGroup>();
   #scopes: Set<Tensor>[] = [];
@@ -225,7 +226,9 @@ export class Device {
       const bytes = Math.min(TRANSFER, typed.byteLength - done);
       this.gpu.queue.writeBuffer(buffer, offset + done, typed.buffer as ArrayBuffer, typed.byteOffset + done, bytes);
       // A submission lets go of the copies that earlier writes made of their data.
-      if (bytes === TRANSFER) this.gpu.queue.submit([]);
+      this.#written += bytes;
+      if (this.#written >= TRANSFER) this.gpu.queue.submit([]);
+      this.#written %= TRANSFER;
     }
   }
 

@@ -1,5 +1,5 @@
 /** Named tensors as they pass between models and files: whole, or read when needed and a piece at a time. */
-import { ReportedError, readElements, type Shape, type Weight, writeElements } from '@cim/runtime';
+import { ReportedError, readElements, type Shape, shardsOf, type Weight, writeElements } from '@cim/runtime';
 
 /** A weight that does not fit the model: wrong shape, missing or unknown name. */
 export class StateDictError extends ReportedError {}
@@ -77,7 +77,10 @@ async function copyInto(weight: Weight, source: HostTensor | LazyTensor): Promis
     weight.write(source.data);
     return;
   }
+  const [{ device }] = shardsOf(weight);
   for (let first = 0; first < weight.size; first += PIECE) {
+    // What was written is held until the GPU has it.
+    if (first > 0) await device.finish();
     writeElements(weight, first, await source.read(first, Math.min(PIECE, weight.size - first)));
   }
 }
