@@ -19,8 +19,9 @@ import { writeFileAtomic } from '@cim/tools/formats/atomic';
 import { readSafetensors, writeSafetensors } from '@cim/tools/formats/safetensors';
 import { encodePng } from '@cim/tools/images/png';
 import { readCheckpoint } from '@cim/tools/pipeline/checkpoint';
+import { inferSplit } from '@cim/tools/pipeline/infer-split';
 import { chooseRecipe } from '@cim/tools/pipeline/recipe-options';
-import { inferSplit, prepareAndTrain, proposalStage, runAll } from '@cim/tools/pipeline/run';
+import { prepareAndTrain, proposalStage, runAll } from '@cim/tools/pipeline/run';
 import { loadCim } from '@cim/tools/pipeline/train';
 import { TrainingLog } from '@cim/tools/pipeline/training-log';
 import { suite } from 'uvu';
@@ -124,7 +125,7 @@ test('an image without proposals is left out of training and inference', async (
   const none = { 'train_0001.jpg': onePixel, 'val_0002.jpg': onePixel };
   const run = await openTinyRun(withImages('plain', none), join(folder, 'plain-run'));
   await prepareAndTrain(run, run.train.images);
-  const results = await inferSplit(run, 'val');
+  const { results } = await inferSplit(run, 'val');
   assert.ok(results.every(({ image_id }) => image_id !== run.val.images[1].id));
   assert.equal(run.skipped, [
     'train_0001.jpg has no proposals: it is left out.',

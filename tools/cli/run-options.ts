@@ -3,11 +3,16 @@ import type { Command } from 'commander';
 /** Adds the options of {@link RunCommandOptions}; loads nothing, so that `cim --help` stays quick. */
 export const addRunOptions = (command: Command): Command =>
   command
-    .requiredOption('--data <folder>', 'the data set: JPEGImages/ with annotations/train.json and annotations/val.json')
+    .requiredOption(
+      '--data <folder>',
+      'the data set: JPEGImages/ with annotations/train.json and val.json; data/VOC2012, data/coco2017',
+    )
     .requiredOption('--out <folder>', 'where the run keeps its files')
     .option(
       '--preset <name>',
-      'the recipe: a preset (small, demo, demo-hrnet, short) or a JSON or YAML file; default small, on SwiftShader short',
+      'the recipe: small, demo, demo-hrnet, short; one of the paper: hrnet48_voc, hrnet48_coco, resnet50_voc, ' +
+        'resnet50_voc_point, resnet50_coco, vgg16_voc, vgg16_coco; or a JSON or YAML file; ' +
+        'default small, on SwiftShader short',
     )
     .option('--set <key=value...>', 'change single settings of the recipe, as training.steps=300', [])
     .option('--strict', 'stop at the first image that cannot be read', false);

@@ -2,6 +2,7 @@
 
 import { type Detection, selectDetections, toCocoResults } from '@cim/model/detect/select-detections';
 import type { CocoResult } from '@cim/model/evaluate/coco-json';
+import type { Rle } from '@cim/model/evaluate/rle';
 import { type ProposalScores, scoreProposals } from '@cim/model/infer/score-proposals';
 import { testPasses } from '@cim/model/infer/test-passes';
 import type { LabelledImage } from '../datasets/dataset.ts';
@@ -16,6 +17,8 @@ export interface ImageDetections {
   /** Of the file, pixels. */
   readonly size: { readonly width: number; readonly height: number };
   readonly proposals: ImageProposals;
+  /** Of all proposals, at the size of the file; made when first asked for. */
+  readonly masks: readonly Rle[];
   readonly scores: ProposalScores;
   readonly refinement: readonly Detection[];
   readonly antiNoise: readonly Detection[];
@@ -39,10 +42,14 @@ export async function inferImages(
     if (!proposals) return;
     const passes = testPasses(recipe.test, Math.max(image.width, image.height));
     const scores = await scoreProposals(device, cim, image, proposals.network, passes);
+    let masks: readonly Rle[] | undefined;
     await onImage({
       entry,
       size: image.original,
       proposals,
+      get masks() {
+        return (masks ??= proposals.fileMasks());
+      },
       scores,
       refinement: selectDetections(scores.refinement, proposals.boxes, options),
       antiNoise: selectDetections(scores.antiNoise, proposals.boxes, options),
@@ -54,12 +61,12 @@ export async function inferImages(
 /** COCO results of one image, from one of the two heads. */
 export const cocoResults = (
   { classes }: Pick<RunContext, 'classes'>,
-  { entry, proposals, ...found }: ImageDetections,
+  found: ImageDetections,
   head: 'refinement' | 'antiNoise',
 ): CocoResult[] =>
   toCocoResults(
-    entry.id,
+    found.entry.id,
     found[head],
-    proposals.fileMasks(),
+    found.masks,
     classes.map(({ id }) => id),
   );

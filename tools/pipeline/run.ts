@@ -120,19 +120,6 @@ export async function prepareAndTrain(
   return { ...prepared, trainingCurve: await timed('training', () => trainCimStage(run, run.proposals)) };
 }
 
-/** COCO results of a split. @throws ConfigError for a split that does not exist. */
-export async function inferSplit(run: Run, split: string): Promise<CocoResult[]> {
-  if (split !== 'train' && split !== 'val')
-    throw new ConfigError(`There is no split "${split}".`, 'Give train or val.');
-  const { images } = run[split];
-  await proposalStage(run, images);
-  const results: CocoResult[] = [];
-  await inferImages(run, 'Detect', images, (found) => {
-    results.push(...cocoResults(run, found, 'refinement'));
-  });
-  return results;
-}
-
 /** Pictures in the report. */
 const OVERLAYS = 12;
 const OVERLAY_SCORE = 0.3;
@@ -233,7 +220,7 @@ async function detectAndCompare(run: Run, truth: CocoJson) {
   await inferImages(run, 'Detect', run.val.images, (found) => {
     refinement.push(...cocoResults(run, found, 'refinement'));
     antiNoise.push(...cocoResults(run, found, 'antiNoise'));
-    coverage.add({ id: found.entry.id, ...found.size }, found.proposals.fileMasks());
+    coverage.add({ id: found.entry.id, ...found.size }, found.masks);
     detected.add(found.entry.id);
     proposalCount += found.proposals.network.masks.count;
   });
@@ -243,8 +230,7 @@ async function detectAndCompare(run: Run, truth: CocoJson) {
 /** COCO annotations for Mask R-CNN from what is found in the training images. */
 async function trainingLabels(run: Run): Promise<CocoJson> {
   const images: PseudoLabelSource[] = [];
-  await inferImages(run, 'Pseudo labels', run.train.images, ({ entry, size, proposals, refinement }) => {
-    const all = proposals.fileMasks();
+  await inferImages(run, 'Pseudo labels', run.train.images, ({ entry, size, masks: all, refinement }) => {
     const masks: Rle[] = []; // by proposal: only those that were detected stay in memory
     for (const { proposal } of refinement) masks[proposal] = all[proposal];
     const { id, fileName: file_name } = entry;

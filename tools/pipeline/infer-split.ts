@@ -1,0 +1,55 @@
+import { join } from 'node:path';
+import type { CocoResult } from '@cim/model/evaluate/coco-json';
+import { ConfigError } from '../errors.ts';
+import { writeFileAtomic } from '../formats/atomic.ts';
+import { writeDetectionsPickle } from '../results/detections-pickle.ts';
+import { writeDetectionTensors } from '../results/detections-tensors.ts';
+import { ScoreSpool } from '../results/spool.ts';
+import { cocoResults, inferImages } from './infer.ts';
+import { proposalStage, type Run } from './run.ts';
+
+/** What `cim infer` wrote. */
+export interface SplitInference {
+  readonly results: readonly CocoResult[];
+  /** COCO results. */
+  readonly resultsFile: string;
+  /** Scores of all proposals, from which `cim eval`, `cim label` and `cim draw` select. */
+  readonly scoresFile: string;
+}
+
+/** The original's names: what is found in training images is called discovery (tools/test_net.py). */
+const PICKLES = { train: 'discovery.pkl', val: 'detections.pkl' } as const;
+const isSplit = (name: string): name is keyof typeof PICKLES => Object.hasOwn(PICKLES, name);
+
+/**
+ * Finds the instances of a split with the run's network, and writes COCO results and the scores of all proposals.
+ *
+ * @param pickle scores as the original's pickle instead of a safetensors file.
+ * @throws ConfigError for a split that does not exist.
+ */
+export async function inferSplit(
+  run: Run,
+  split: string,
+  { pickle = false, resultsFile = join(run.folder.root, `results-${split}.json`) } = {},
+): Promise<SplitInference> {
+  if (!isSplit(split)) throw new ConfigError(`There is no split "${split}".`, 'Give train or val.');
+  const { folder, classes, recipe } = run;
+  const { images } = run[split];
+  const scoresFile = join(folder.root, pickle ? PICKLES[split] : `scores-${split}.safetensors`);
+  await proposalStage(run, images);
+  const results: CocoResult[] = [];
+  const spool = await ScoreSpool.create(folder.root, classes.length);
+  try {
+    await inferImages(run, 'Detect', images, async (found) => {
+      const { entry, scores, proposals } = found;
+      results.push(...cocoResults(run, found, 'refinement'));
+      await spool.add({ file: entry.file, id: entry.id }, { scores: scores.refinement, boxes: proposals.boxes });
+    });
+    if (pickle) await writeDetectionsPickle(scoresFile, spool, JSON.stringify(recipe));
+    else await writeDetectionTensors(scoresFile, spool, classes);
+  } finally {
+    await spool.close();
+  }
+  await writeFileAtomic(resultsFile, JSON.stringify(results));
+  return { results, resultsFile, scoresFile };
+}
