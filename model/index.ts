@@ -13,6 +13,7 @@ export {
   usesMaskIou,
 } from './cim.ts';
 export { Classifier, type ClassifierConfig } from './classify/classifier.ts';
+export { ImageNetClassifier, type ImageNetConfig, imageNetBackbones } from './classify/imagenet.ts';
 export * from './detect/select-detections.ts';
 export * from './evaluate/coco.ts';
 export * from './evaluate/voc-report.ts';
