@@ -9,7 +9,6 @@ import { parseResults, readResults } from '@cim/tools/datasets/results';
 import { DataError } from '@cim/tools/errors';
 import { evaluateFiles } from '@cim/tools/evaluate/evaluate-files';
 import { vocTable } from '@cim/tools/evaluate/voc-table';
-import { readText } from '@cim/tools/formats/json';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { cim } from './cim.ts';
@@ -42,24 +41,6 @@ async function rejects(run: () => unknown, ...patterns: RegExp[]): Promise<void>
     .catch((reason: unknown) => (error = reason));
   assert.instance(error, DataError);
   for (const pattern of patterns) assert.match((error as Error).message, pattern);
-}
-
-for (const [set, suffix] of [
-  ['small', ''],
-  ['medium', '.gz'],
-]) {
-  for (const type of ['segm', 'bbox'] as const) {
-    test(`files of ${set} ${type} score as in pycocotools`, async () => {
-      const files = { gt: golden(`${set}_gt.json${suffix}`), dt: golden(`${set}_dt_${type}.json${suffix}`) };
-      const { coco, voc } = await evaluateFiles({ ...files, type, voc: false });
-      assert.is(voc, undefined);
-      const expected = JSON.parse(await readText(golden(`${set}_expected.json${suffix}`)))[type].stats as number[];
-      assert.is(coco!.stats.length, expected.length);
-      for (const [i, value] of expected.entries()) {
-        assert.ok(Math.abs(coco!.stats[i] - value) < 1e-9, `${i}: ${coco!.stats[i]}, ${value}`);
-      }
-    });
-  }
 }
 
 test('the VOC report as a table', async () => {
