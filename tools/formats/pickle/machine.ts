@@ -207,10 +207,11 @@ class Machine {
     const at = this.#skip(length);
     return this.#bytes.subarray(at, at + length);
   }
+  /** A line of ASCII, or of Latin-1 where texts are escaped. */
   #line(): string {
     const end = this.#bytes.indexOf(0x0a, this.position);
     if (end < 0) this.#fail(`the pickle is truncated at byte ${this.#bytes.length}`);
-    const line = this.#text(end - this.position);
+    const line = this.#latin1(end - this.position);
     this.position = end + 1;
     return line;
   }
