@@ -1,10 +1,13 @@
 import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { decodeRle } from '@cim/model/evaluate/rle';
+import { maskBox, unpackMask } from '@cim/model/masks/index';
 import type { Proposals } from '@cim/model/proposals/proposals';
 import { DataError } from '@cim/tools/errors';
 import { writeSafetensors } from '@cim/tools/formats/safetensors';
 import { readProposals, writeProposals } from '@cim/tools/proposals/files';
+import { imageProposals } from '@cim/tools/proposals/made';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { rejection } from '../rejection.ts';
@@ -66,6 +69,26 @@ test('a missing, truncated or foreign file is refused', async () => {
   const metadata = { format: 'cim-proposals', version: '2', width: '5', height: '3', image: 'a.jpg', options };
   await writeSafetensors(path, metadata, []);
   assert.match((await failure(path)).message, 'run_leaves');
+});
+
+test('masks and boxes fit the file, whatever size it was worked on', () => {
+  for (const original of [SIZE, { width: 13, height: 8 }, { width: 10, height: 6 }, { width: 6, height: 20 }]) {
+    const { network, boxes, fileMasks } = imageProposals(proposals, { original });
+    assert.is(network.masks.count, 2);
+    fileMasks().forEach((rle, n) => {
+      assert.equal(rle.size, [original.height, original.width]);
+      const mask = decodeRle(rle);
+      const small = unpackMask(network.masks, n);
+      mask.forEach((value, p) => {
+        const [y, x] = [Math.floor(p / original.width), p % original.width];
+        const row = Math.floor(((y + 0.5) * SIZE.height) / original.height);
+        assert.is(value, small[row * SIZE.width + Math.floor(((x + 0.5) * SIZE.width) / original.width)]);
+      });
+      const tight = maskBox(mask, original.width, original.height)!;
+      const clipped = tight.map((v, i) => Math.min(v, (i % 2 === 0 ? original.width : original.height) - 1));
+      assert.equal([...boxes.subarray(4 * n, 4 * n + 4)], clipped);
+    });
+  }
 });
 
 test.run();
