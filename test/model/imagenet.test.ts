@@ -103,8 +103,7 @@ for (const config of networks) {
     classifier.initialise(new Generator(5));
     const { parameters } = classifier;
     for (const [name, weight] of parameters.tensors) {
-      if (name.startsWith('classifier'))
-        weight.write(randomArray([weight.size], 4, -0.2, 0.2));
+      if (name.startsWith('classifier')) weight.write(randomArray([weight.size], 4, -0.2, 0.2));
     }
     const images = device.tensor(randomArray([2 * 3 * 64 * 64], 6, -2, 2), [2, 3, 64, 64]);
     const labels = device.tensor(Uint32Array.of(2, 0));

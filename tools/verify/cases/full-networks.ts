@@ -1,7 +1,16 @@
-import { type Backbone, type BackboneConfig, createBackbone, hrnet, resnet50, vgg16 } from '@cim/model/backbone/index';
+import {
+  type Backbone,
+  type BackboneConfig,
+  createBackbone,
+  HRNET_NAMES,
+  hrnet,
+  resnet50,
+  vgg16,
+} from '@cim/model/backbone/index';
 import { ImageNetClassifier } from '@cim/model/classify/imagenet';
 import { ParameterStore } from '@cim/model/nn/parameters';
 import { type Device, Tape } from '@cim/runtime';
+import { DataError } from '../../errors.ts';
 import type { CaseKind, Check } from '../case.ts';
 import { type Comparison, compare, tolerances } from '../compare.ts';
 import { deterministicInput, deterministicTensor } from '../deterministic.ts';
@@ -50,9 +59,9 @@ function fill(golden: Golden, { tensors }: ParameterStore): Comparison[] {
 
 /** The features of a whole network with weights from a recipe. */
 const fullCheck =
-  (create: (device: Device) => Network): Check =>
+  (create: (device: Device, golden: Golden) => Network): Check =>
   async (device, golden) => {
-    const { parameters, backbone } = create(device);
+    const { parameters, backbone } = create(device, golden);
     try {
       const comparisons = fill(golden, parameters);
       const shape = golden.option<number[]>('input_shape');
@@ -76,12 +85,19 @@ const fullCheck =
     }
   };
 
-/** full_*: the networks at their full size. The HRNet's file counts its ImageNet classifier too. */
+/** full_hrnet_w48: its file has the ImageNet classifier too, which the features do not pass through. */
+function fullHRNet(device: Device, golden: Golden): Network {
+  const name = HRNET_NAMES.find((known) => golden.name === `full_hrnet_${known}`);
+  if (!name) throw new DataError(`There is no HRNet for ${golden.name}.`, `Published are ${HRNET_NAMES.join(', ')}.`);
+  const shapes = new Map(golden.option<[name: string, shape: number[]][]>('names'));
+  const classes = shapes.get('classifier.weight')?.[0];
+  const backbone = hrnet(name);
+  return classes ? new ImageNetClassifier(device, { backbone, classes }, null) : bare(device, backbone);
+}
+
+/** full_*: the networks at their full size. */
 export const fullNetworks: CaseKind[] = [
-  {
-    pattern: /^full_hrnet_w48/,
-    check: fullCheck((device) => new ImageNetClassifier(device, { backbone: hrnet('w48'), classes: 1000 }, null)),
-  },
+  { pattern: /^full_hrnet_/, check: fullCheck(fullHRNet) },
   { pattern: /^full_resnet50/, check: fullCheck((device) => bare(device, resnet50())) },
   { pattern: /^full_vgg16_dilated/, check: fullCheck((device) => bare(device, vgg16())) },
 ];
