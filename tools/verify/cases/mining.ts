@@ -1,5 +1,6 @@
-import { type AntiNoise, type Mined, minePseudoLabels } from '@cim/model/mining/index';
-import type { Device } from '@cim/runtime';
+import { proposalClusterLoss } from '@cim/model/loss/index';
+import { type AntiNoise, type Mined, mineProposalClusters, minePseudoLabels } from '@cim/model/mining/index';
+import { type Device, Tape } from '@cim/runtime';
 import type { CaseKind } from '../case.ts';
 import { type Comparison, compare, tolerances } from '../compare.ts';
 import type { Golden } from '../golden.ts';
@@ -79,5 +80,37 @@ async function labelComparisons(
   ];
 }
 
-/** cim_*, mist_*: CIM_layer. */
-export const mining: CaseKind[] = [{ pattern: /^(cim|mist)_/, check }];
+/** OICR and PCL of pcl.pytorch, whose label of ignored proposals is 0, and the losses of what they find. */
+async function checkClusters(device: Device, golden: Golden): Promise<Comparison[]> {
+  const strategy = golden.option<'oicr' | 'pcl'>('strategy');
+  const found = mineProposalClusters(
+    device,
+    {
+      cls: golden.tensor(device, 'in.cls_prob'),
+      det: null,
+      labels: golden.tensor(device, 'in.labels'),
+      iou: golden.tensor(device, 'in.iou_map'),
+    },
+    strategy,
+  );
+  const labels = (await found.pseudoLabels.read()).map((label) => Math.max(label, 0));
+  const tape = new Tape(device);
+  const cls = tape.keep(golden.tensor(device, 'in.refine_prob', { grad: true }));
+  const loss = proposalClusterLoss(tape, cls, found, { lambda: 1, pooled: strategy === 'pcl', weight: 1 });
+  tape.backward();
+  const gradient = await tape.gradient(cls)!.read();
+  const { exact, weight, operation, operationGradient } = tolerances;
+  return [
+    compare('out.labels', labels, golden.data('out.labels'), exact),
+    compare('out.gt_assignment', await found.clusters.read(), golden.data('out.gt_assignment'), exact),
+    compare('out.cls_loss_weights', await found.lossWeights.read(), golden.data('out.cls_loss_weights'), weight),
+    compare('out.loss', await loss.read(), golden.data('out.loss'), operation),
+    compare('grad.refine_prob', gradient, golden.data('grad.refine_prob'), operationGradient),
+  ];
+}
+
+/** cim_*, mist_*: CIM_layer; oicr_*, pcl_*: what it is compared with. */
+export const mining: CaseKind[] = [
+  { pattern: /^(cim|mist)_/, check },
+  { pattern: /^(oicr|pcl)_/, check: checkClusters },
+];
