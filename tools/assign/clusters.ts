@@ -3,6 +3,7 @@
  * row per proposal: the column of its cluster (0 the background, then the classes) and the cluster's number, 0 for none.
  * The metadata holds `format`, the `classes`, and as `options` the JSON of what the labels depend on.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { Recipe } from '@cim/model/recipe/recipe';
 import type { DatasetClass } from '../datasets/dataset.ts';
 import { DataError } from '../errors.ts';
@@ -89,12 +90,11 @@ const isCompact = (data: SafeTensor['data'], columns: number): boolean =>
 
 /** The first setting in which two JSON values differ. */
 function difference(before: unknown, now: unknown, path: string): { path: string; before: string; now: string } | null {
-  if (JSON.stringify(before) === JSON.stringify(now)) return null;
+  if (isDeepStrictEqual(before, now)) return null;
   if (isRecord(before) && isRecord(now)) {
-    for (const key of new Set([...Object.keys(before), ...Object.keys(now)])) {
-      const found = difference(before[key], now[key], path ? `${path}.${key}` : key);
-      if (found) return found;
-    }
+    const keys = [...Object.keys(before), ...Object.keys(now)];
+    const key = keys.find((name) => !isDeepStrictEqual(before[name], now[name]));
+    if (key !== undefined) return difference(before[key], now[key], path ? `${path}.${key}` : key);
   }
   const text = (value: unknown): string => JSON.stringify(value) ?? 'nothing';
   return { path, before: text(before), now: text(now) };

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
 import type { ParameterStore } from '@cim/model/nn/parameters';
 import type { Solver } from '@cim/model/solver/solver';
 import type { Generator } from '@cim/runtime';
@@ -28,7 +29,7 @@ export async function resumeTraining(
   if (!existsSync(path)) return 0;
   const checkpoint = await readCheckpoint(path, kind);
   const remedy = 'Choose another --out folder, or delete the checkpoint to start anew.';
-  if (JSON.stringify(checkpoint.recipe) !== JSON.stringify(recipe)) {
+  if (!isDeepStrictEqual(checkpoint.recipe, recipe)) {
     throw new CheckpointError(`${path} was trained with another recipe (${checkpoint.recipe.name}).`, remedy);
   }
   checkClasses(checkpoint, classes, remedy);

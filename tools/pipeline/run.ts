@@ -1,6 +1,7 @@
 /** The stages in their order. What a stage has written is not made again. */
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { ProposalCoverage } from '@cim/model/detect/upper-bound';
 import type { CocoJson, CocoResult } from '@cim/model/evaluate/coco-json';
 import type { Rle } from '@cim/model/evaluate/rle';
@@ -13,6 +14,7 @@ import { openSplits } from '../datasets/open.ts';
 import { drawDetections } from '../draw/draw-dataset.ts';
 import { ConfigError } from '../errors.ts';
 import { writeFileAtomic } from '../formats/atomic.ts';
+import { parseJson } from '../formats/json.ts';
 import type { ProposalSource } from '../proposals/source.ts';
 import { reportHtml } from '../report/report.ts';
 import { assignStage } from './assign.ts';
@@ -49,14 +51,13 @@ export async function openRun(device: Device, { data, out, recipe, strict, repor
   const { val } = splits;
   const { classes } = train;
   const folder = new RunFolder(out);
-  const text = JSON.stringify(recipe, null, 2);
-  if (existsSync(folder.recipe) && (await readFile(folder.recipe, 'utf8')) !== text) {
-    throw new ConfigError(
-      `${folder.root} holds a run of another recipe.`,
-      'Choose another --out folder, or delete it to start anew.',
-    );
+  const remedy = 'Choose another --out folder, or delete it to start anew.';
+  if (existsSync(folder.recipe)) {
+    const begun = parseJson(await readFile(folder.recipe, 'utf8'), folder.recipe, remedy);
+    if (!isDeepStrictEqual(begun, recipe))
+      throw new ConfigError(`${folder.root} holds a run of another recipe.`, remedy);
   }
-  await writeFileAtomic(folder.recipe, text);
+  await writeFileAtomic(folder.recipe, JSON.stringify(recipe, null, 2));
   if (train.unlabelled > 0) report.info(`${train.unlabelled} training images have no label and are left out.`);
   const skipped: string[] = [];
   const warn = (message: string): void => {
