@@ -51,7 +51,8 @@ function alteredJson(value: unknown, isOutput = false): unknown {
   if (Array.isArray(value)) return value.map((entry) => alteredJson(entry, isOutput));
   if (typeof value === 'object' && value !== null) {
     const entries = Object.entries(value).map(([key, entry]) => {
-      const isTable = typeof entry === 'object' && entry !== null && key === 'ap'; // a list of cases, not a number
+      // Under these names stand lists of cases, too.
+      const isTable = /^(ap|iou)$/.test(key) && Array.isArray(entry) && !Array.isArray(entry[0]);
       return [key, alteredJson(entry, isOutput || (OUTPUT_KEYS.test(key) && !isTable))];
     });
     return Object.fromEntries(entries);
