@@ -33,10 +33,7 @@ test('a tensor larger than the largest binding', () => {
   const limit = device.maxBinding;
   const before = device.memoryUse.live;
   const { message } = limitError(() => device.empty([limit / 4 + 64]));
-  assert.match(
-    message,
-    /A tensor \[\d+\] of [\d.]+ \w+ exceeds the adapter's largest binding, [\d.]+ \w+\./,
-  );
+  assert.match(message, /A tensor \[\d+\] of [\d.]+ \w+ exceeds the adapter's largest binding, [\d.]+ \w+\./);
   assert.is(device.memoryUse.live, before);
 });
 
