@@ -64,7 +64,7 @@ export const peaksInImage = (
 
 /**
  * The peak response map [H, W] of one peak, from the gradient [C, H, W] that excitation back-propagation brought to the
- * image: summed over the channels, negative sums cut off, scaled to a sum of 1.
+ * image: summed over the channels, negative sums cut off, scaled to a sum of 1. All 0 where there is no evidence.
  */
 export function peakResponse(gradient: ArrayLike<number>, channels: number): Float32Array {
   const pixels = gradient.length / channels;
@@ -75,5 +75,5 @@ export function peakResponse(gradient: ArrayLike<number>, channels: number): Flo
     map[p] = Math.max(0, map[p]);
     total += map[p];
   }
-  return map.map((value) => value / total);
+  return total > 0 ? map.map((value) => value / total) : map;
 }

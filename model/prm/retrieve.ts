@@ -40,7 +40,7 @@ export const RETRIEVAL: RetrievalOptions = {
 export interface VisualCues {
   /** Size of the peak responses: the canvas. */
   readonly canvas: Size;
-  /** A peak's class and its response [canvas.height, canvas.width], whose sum is 1. */
+  /** A peak's class and its response [canvas.height, canvas.width], whose sum is 1, or 0 where it has none. */
   readonly peaks: readonly { readonly classIndex: number; readonly response: Float32Array }[];
   /** The response map of a class, at any size. */
   readonly classMap: (classIndex: number) => Size & { readonly values: Float32Array };
@@ -57,7 +57,7 @@ export interface RetrievedInstance {
 
 /**
  * Retrieves the instances of an image, by falling score. A mask S scores α·Σ_S R + Σ_contour R − β·|S outside the class|
- * for a peak's response R; of equal ones the first proposal wins.
+ * for a peak's response R; of equal ones the first proposal wins. A peak without a response takes none.
  *
  * @param proposals at any size: they are brought to the canvas by nearest pixels.
  */
@@ -74,7 +74,10 @@ export function retrieveInstances(
       backgroundOf(cues.classMap(classIndex), canvas, options.backgroundFactor),
     ]),
   );
-  const best = peaks.map(() => ({ score: Number.NEGATIVE_INFINITY, proposal: -1 }));
+  const best = peaks.map(({ response }) => ({
+    score: response.some((value) => value > 0) ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY,
+    proposal: -1,
+  }));
   const [least, most] = options.areaLimits;
   for (let proposal = 0; proposal < Math.min(proposals.count, options.proposals); proposal++) {
     const mask = scaledMask(unpackMask(proposals, proposal), proposals, canvas);

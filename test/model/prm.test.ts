@@ -1,5 +1,6 @@
 /** Resizing as Pillow does it, and instance masks from peaks. */
 import { packMasks } from '@cim/model/masks/index';
+import { peakResponse } from '@cim/model/peaks/index';
 import {
   backgroundOf,
   contourOf,
@@ -144,6 +145,13 @@ test('each peak takes its object, not a part of it or more than it', () => {
   const [mask, response] = [rectangle(objects[0]), cues.peaks[0].response];
   const background = backgroundOf(cues.classMap(0), canvas, 0.95);
   assert.is(first.score, scoreMask({ mask, contour: contourOf(mask, canvas, 3), response, background }, strict));
+});
+
+test('a peak without a response takes no mask', () => {
+  const dark = { ...cues.peaks[0], response: new Float32Array(pixels) };
+  const masks = packMasks(rectangle(objects[0]), 1, 23, 17);
+  assert.equal(retrieveInstances({ ...cues, peaks: [dark] }, masks, strict), []);
+  assert.equal([...peakResponse([1, -1, -2, 1], 2)], [0, 0]);
 });
 
 test('masks at another size are brought to the canvas', () => {
