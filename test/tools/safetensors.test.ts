@@ -131,10 +131,7 @@ test('tensors are read and written in parts', async () => {
   const { tensors } = await openSafetensors(path);
   const large = tensors.get('large')!;
   assert.equal([large.dtype, large.shape], ['F32', [size]]);
-  assert.equal(
-    [...((await large.read(2 ** 24 - 2)) as Float32Array)],
-    [214, 215, 216, 217, 218],
-  );
+  assert.equal([...((await large.read(2 ** 24 - 2)) as Float32Array)], [214, 215, 216, 217, 218]);
   assert.equal([...((await large.read(5, 3)) as Float32Array)], [5, 6, 7]);
   assert.equal((await large.read(size, 0)).length, 0);
   assert.equal(await tensors.get('small')!.read(), Uint8Array.of(7, 8));
