@@ -1,5 +1,5 @@
 /** What goes wrong outside the GPU: files, images, settings. Each message names the file and quotes the value. */
-import { ReportedError } from '@cim/runtime';
+import { ReportedError } from '@cim/runtime/errors';
 
 /** An annotation file, proposal file or image list that does not say what it should. */
 export class DataError extends ReportedError {}

@@ -1,4 +1,4 @@
-import { ReportedError } from '@cim/runtime';
+import { ReportedError } from '@cim/runtime/errors';
 
 /** Prints a failure for a person: what happened and what to do. Where in the code it happened only with `debug`. */
 export function reportError(error: unknown, { debug }: { debug: boolean }): void {

@@ -1,5 +1,6 @@
 /** What every command takes, and parsers for the values of options. */
-import { type DeviceOptions, DRIVER_CHOICES, type DriverChoice, isDriverChoice } from '@cim/runtime';
+import type { DeviceOptions } from '@cim/runtime';
+import { DRIVER_CHOICES, type DriverChoice, isDriverChoice } from '@cim/runtime/platform/driver';
 import { type Command, InvalidArgumentError } from 'commander';
 
 export interface GlobalOptions {

@@ -59,7 +59,8 @@ async function panelsOf(dataset: Dataset, options: DrawCommandOptions): Promise<
   const { readResults } = await import('../datasets/results.ts');
   const panels = await import('../draw/panels.ts');
   const { ConfigError } = await import('../errors.ts');
-  const { holdsScores, openScores } = await import('../results/open-scores.ts');
+  const { holdsScores } = await import('../results/holds-scores.ts');
+  const { openScores } = await import('../results/open-scores.ts');
   const { run, split, minScore, drawProposals, proposals = run } = options;
   const ofRun = (file: string, isWanted: boolean): string | undefined =>
     run !== undefined && isWanted ? join(run, file) : undefined;

@@ -78,7 +78,8 @@ async function scoreInstances(options: EvalOptions): Promise<void> {
 async function scoreBoxes({ gt: file, dt, annotations, comp4, imageSet, json }: EvalOptions): Promise<void> {
   const { readGroundTruth } = await import('../datasets/read-ground-truth.ts');
   const { readResults } = await import('../datasets/results.ts');
-  const { holdsScores, openScores } = await import('../results/open-scores.ts');
+  const { holdsScores } = await import('../results/holds-scores.ts');
+  const { openScores } = await import('../results/open-scores.ts');
   const report = await import('../evaluate/voc-box-report.ts');
   const { vocBoxTable } = await import('../evaluate/voc-table.ts');
   const { writeFileAtomic } = await import('../formats/atomic.ts');

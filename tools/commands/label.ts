@@ -43,7 +43,8 @@ export function register(program: Command): void {
       const { ConfigError } = await import('../errors.ts');
       const { resultsOfImages, scoresOfImages } = await import('../label/label-dataset.ts');
       const { writePseudoLabels } = await import('../label/write-labels.ts');
-      const { holdsScores, openScores } = await import('../results/open-scores.ts');
+      const { holdsScores } = await import('../results/holds-scores.ts');
+      const { openScores } = await import('../results/open-scores.ts');
       const dataset = await openDataset({ path: data, split });
       const scored = holdsScores(file);
       if (scored && proposals === undefined) {

@@ -1,19 +1,9 @@
 /** Encoded masks as they stand in files. */
 import { type Rle, rleArea, type UncompressedRle } from '@cim/model/evaluate/rle';
 import { ReportedError } from '@cim/runtime/errors';
-import { z } from 'zod';
 import { isRecord } from '../formats/json.ts';
 
-const length = z.int().positive();
-const size = z.tuple([length, length]);
-
-/** A mask in either encoding. */
-export const rleSchema: z.ZodType<Rle | UncompressedRle> = z.object({
-  size,
-  counts: z.union([z.string(), z.array(z.int().nonnegative())]),
-}) as z.ZodType<Rle | UncompressedRle>; // the same, with the choice inside
-
-/** Whether `rleSchema` takes the value; many times as fast. */
+/** Whether a value has the form of a mask in either encoding; whether the encoding is sound `maskProblem` tells. */
 export function isRle(value: unknown): value is Rle | UncompressedRle {
   if (!isRecord(value)) return false;
   const { size, counts } = value;

@@ -1,26 +1,30 @@
 /** An annotation file for evaluation, without its images. */
 import { basename, dirname, extname, resolve } from 'node:path';
 import type { CocoJson } from '@cim/model/evaluate/coco-json';
-import { z } from 'zod';
 import { DataError } from '../errors.ts';
-import { describeIssue } from '../formats/json.ts';
 import { readCoco } from './coco.ts';
+import type { ObjectAnnotation } from './dataset.ts';
 import { groundTruth } from './ground-truth.ts';
-import { maskProblem, rleSchema } from './masks.ts';
+import { isRle, maskProblem } from './masks.ts';
 
 const REMEDY =
   'A "segmentation" is a list of polygons [x0, y0, x1, y1, x2, y2, …] or {size: [height, width], counts}; ' +
   '"iscrowd" is 0 or 1.';
 
-const polygon = z
-  .array(z.number())
-  .min(6)
-  .refine(({ length }) => length % 2 === 0, 'a coordinate lacks its partner');
-const objectSchema = z.object({
-  id: z.int().optional(),
-  iscrowd: z.literal([0, 1]).optional(),
-  segmentation: z.union([z.array(polygon), rleSchema]).optional(),
-});
+function isObject({ id, iscrowd, segmentation }: ObjectAnnotation): boolean {
+  return (
+    (id === undefined || Number.isSafeInteger(id)) &&
+    (iscrowd === undefined || iscrowd === 0 || iscrowd === 1) &&
+    (segmentation === undefined || isRle(segmentation) || isPolygons(segmentation))
+  );
+}
+
+const isPolygons = (value: unknown): boolean =>
+  Array.isArray(value) &&
+  value.every(
+    (polygon) =>
+      Array.isArray(polygon) && polygon.length >= 6 && polygon.length % 2 === 0 && polygon.every(Number.isFinite),
+  );
 
 /**
  * Reads the objects of a COCO file (`.json` or `.json.gz`) with their masks.
@@ -36,8 +40,7 @@ export async function readGroundTruth(file: string, type: 'segm' | 'bbox' = 'seg
   for (const image of images) {
     for (const [i, annotation] of image.annotations.entries()) {
       const name = `annotation ${annotation.id ?? i} of image ${image.id}`;
-      const { error } = objectSchema.safeParse(annotation);
-      if (error) fail(describeIssue(error, annotation, `${name},`));
+      if (!isObject(annotation)) fail((await import('./explain.ts')).explainObject(annotation, `${name},`));
       const { segmentation } = annotation;
       if (segmentation === undefined || !('counts' in segmentation)) continue;
       const problem = maskProblem(segmentation, image);

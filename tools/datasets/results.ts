@@ -1,28 +1,14 @@
 /** COCO's result format: a list of detections. */
 import type { CocoResult } from '@cim/model/evaluate/coco-json';
-import { z } from 'zod';
 import { DataError } from '../errors.ts';
-import { describeIssue, isRecord, parseJson, readText } from '../formats/json.ts';
-import { isRle, maskProblem, rleSchema } from './masks.ts';
+import { isRecord, parseJson, readText } from '../formats/json.ts';
+import { isRle, maskProblem } from './masks.ts';
 
 const FORMAT_REMEDY =
   'A result file is a list of {image_id, category_id, score} with a "segmentation" {size: [height, width], counts}, ' +
   'a "bbox" [x, y, width, height], or both.';
 const IMAGE_REMEDY = 'Use the annotations of the images that the results were made from.';
 
-const resultList = z.array(
-  z
-    .object({
-      image_id: z.int(),
-      category_id: z.int(),
-      score: z.number(),
-      segmentation: rleSchema.optional(),
-      bbox: z.tuple([z.number(), z.number(), z.number(), z.number()]).optional(),
-    })
-    .refine(({ segmentation, bbox }) => segmentation || bbox, 'it has neither a segmentation nor a bbox'),
-);
-
-/** Whether `resultList` takes the value; many times as fast, so that the schema is left to explain what is wrong. */
 function isResultList(value: unknown): value is CocoResult[] {
   return Array.isArray(value) && value.every(isResult);
 }
@@ -52,16 +38,13 @@ export async function readResults(file: string, images: KnownImages): Promise<Co
 }
 
 /** `readResults` of a text; `file` is named in errors. */
-export function parseResults(text: string, file: string, images: KnownImages): CocoResult[] {
-  const fail = (problem: string, remedy = FORMAT_REMEDY, cause?: unknown): never => {
-    throw new DataError(`${file} is not a valid COCO result file: ${problem}.`, remedy, { cause });
+export async function parseResults(text: string, file: string, images: KnownImages): Promise<CocoResult[]> {
+  const fail = (problem: string, remedy = FORMAT_REMEDY): never => {
+    throw new DataError(`${file} is not a valid COCO result file: ${problem}.`, remedy);
   };
   const value = parseJson(text, file, FORMAT_REMEDY);
-  if (!isResultList(value)) {
-    const { error } = resultList.safeParse(value);
-    if (error) return fail(describeIssue(error, value, 'entry'), FORMAT_REMEDY, error);
-  }
-  const results = value as CocoResult[];
+  if (!isResultList(value)) return fail((await import('./explain.ts')).explainResults(value));
+  const results = value;
   const known = new Map(images.map((image) => [image.id, image]));
   for (const [i, { image_id: id, segmentation }] of results.entries()) {
     const image =

@@ -5,8 +5,7 @@ import { readGroundTruth } from '../datasets/read-ground-truth.ts';
 import { parseResults } from '../datasets/results.ts';
 import { ConfigError } from '../errors.ts';
 import { readText } from '../formats/json.ts';
-import { instanceResults } from '../results/instances.ts';
-import { holdsScores, openScores } from '../results/open-scores.ts';
+import { holdsScores } from '../results/holds-scores.ts';
 
 export interface DetectionFiles {
   /** COCO annotations. */
@@ -27,7 +26,7 @@ export async function readDetections(
   if (!holdsScores(dt)) {
     // Results are read and unpacked while annotations are parsed.
     const [gt, text] = await Promise.all([readGroundTruth(annotations, type), readText(dt)]);
-    return { gt, results: parseResults(text, dt, gt.images) };
+    return { gt, results: await parseResults(text, dt, gt.images) };
   }
   if (proposals === undefined) {
     throw new ConfigError(
@@ -35,6 +34,9 @@ export async function readDetections(
       'Say with --proposals where the proposals are: the folder of the data set with COB, or of the run.',
     );
   }
+  // Results of COCO are scored without loading all of this.
+  const { instanceResults } = await import('../results/instances.ts');
+  const { openScores } = await import('../results/open-scores.ts');
   const gt = await readGroundTruth(annotations, type);
   const images = gt.images.map(({ id, file_name: fileName, width, height }) => ({ id, fileName, width, height }));
   const results: CocoResult[] = [];

@@ -1,20 +1,14 @@
 /** Files of scores, and which images of a data set they are of. */
-import { basename, extname } from 'node:path';
+import { basename } from 'node:path';
 import { DataError, firstNames } from '../errors.ts';
 import { readDetectionsPickle } from './detections-pickle.ts';
 import { openDetectionTensors } from './detections-tensors.ts';
+import { isPickle } from './holds-scores.ts';
 import type { ScoreSource } from './scores.ts';
 
-const READERS: Readonly<Record<string, (path: string) => Promise<ScoreSource>>> = {
-  '.pkl': readDetectionsPickle,
-  '.safetensors': openDetectionTensors,
-};
-
-/** Whether a file holds scores of proposals, by its ending, and not COCO results. */
-export const holdsScores = (path: string): boolean => extname(path).toLowerCase() in READERS;
-
 /** Opens `detections.pkl`, `discovery.pkl` or the `.safetensors` of `cim infer`. @throws DataError, CheckpointError */
-export const openScores = (path: string): Promise<ScoreSource> => READERS[extname(path).toLowerCase()](path);
+export const openScores = (path: string): Promise<ScoreSource> =>
+  isPickle(path) ? readDetectionsPickle(path) : openDetectionTensors(path);
 
 /** An image of a data set as far as scores are looked up for it. */
 export interface KnownImage {
