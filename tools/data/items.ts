@@ -39,14 +39,15 @@ const file = (root: string, path: string): (() => Promise<Found>) => {
 
 const byHand = (page: string): string => `Fetch it by hand from ${page} with a browser: that host serves no programs.`;
 
-/** The images of VOC's splits, as far as they are known. */
-async function vocNames(root: string, splits: readonly VocSplit[]): Promise<string[]> {
-  const lists = splits.map(async (split) => {
-    const json = vocJson(join(root, 'VOC2012'), split);
-    if (existsSync(json)) return imageNames(json);
-    return splitNames(join(root, 'VOC2012'), split).catch(() => []); // what is missing is an item of its own
-  });
-  return (await Promise.all(lists)).flat();
+/** The images of the splits of a data set, as far as they are known. A split is read once: COCO's files are large. */
+type Names<Split> = (...splits: readonly Split[]) => Promise<string[]>;
+
+function listing<Split>(read: (split: Split) => Promise<string[]>): Names<Split> {
+  const known = new Map<Split, Promise<string[]>>();
+  return async (...splits) => {
+    for (const split of splits) if (!known.has(split)) known.set(split, read(split));
+    return (await Promise.all(splits.map((split) => known.get(split) as Promise<string[]>))).flat();
+  };
 }
 
 /** Files of a folder named after images; of `official` many where the images are not known yet. */
@@ -68,6 +69,11 @@ async function perImage(
 export function vocItems(root: string): Item[] {
   const path = (...parts: string[]): string => join(root, 'VOC2012', ...parts);
   const both = ['trainaug', 'val'] as const;
+  const names = listing<VocSplit>(async (split) => {
+    const json = vocJson(path(), split);
+    if (existsSync(json)) return imageNames(json);
+    return splitNames(path(), split).catch(() => []); // what is missing is an item of its own
+  });
   const made = both.every((split) => existsSync(vocJson(path(), split)));
   const archive = { file: sources.VOC_TRAINVAL, into: 'VOC2012' };
   const OFFICIAL = { trainaug: 10_582, val: 1449, all: 17_125, segmented: 2913 };
@@ -81,7 +87,7 @@ export function vocItems(root: string): Item[] {
       purpose: 'the images',
       needed: true,
       remote: archive,
-      find: async () => perImage([path('JPEGImages')], await vocNames(root, both), '.jpg', OFFICIAL.all),
+      find: async () => perImage([path('JPEGImages')], await names(...both), '.jpg', OFFICIAL.all),
     },
     ...both.map(
       (split): Item => ({
@@ -104,7 +110,7 @@ export function vocItems(root: string): Item[] {
       purpose: 'the boxes that annotations/ is made of; the original also evaluates boxes with them',
       needed: !made,
       remote: archive,
-      find: async () => perImage([path('Annotations')], await vocNames(root, both), '.xml', OFFICIAL.all),
+      find: async () => perImage([path('Annotations')], await names(...both), '.xml', OFFICIAL.all),
     },
     ...['SegmentationObject', 'SegmentationClass'].map(
       (name): Item => ({
@@ -131,7 +137,7 @@ export function vocItems(root: string): Item[] {
         find: async () =>
           perImage(
             [path(`COB_SBD_${split}`), path(`COB_SBD_${split === 'val' ? 'trainaug' : 'val'}`)],
-            await vocNames(root, [split]),
+            await names(split),
             '.mat',
             OFFICIAL[split],
           ),
@@ -142,15 +148,14 @@ export function vocItems(root: string): Item[] {
       purpose: 'a point of each instance, for training on points (CIM-p)',
       needed: false,
       otherwise: byHand(PAGES.points),
-      find: async () =>
-        perImage([path('Center_points')], await vocNames(root, ['trainaug']), '.txt', OFFICIAL.trainaug),
+      find: async () => perImage([path('Center_points')], await names('trainaug'), '.txt', OFFICIAL.trainaug),
     },
     ...shared(root, {
       set: 'VOC2012',
       pickles: ['voc_2012_trainaug', 'voc_2012_val'],
       labels: ['voc_2012_label_assign', 'voc_2012_point_label_assign'],
       classifier: 'prm_voc.pth',
-      names: () => vocNames(root, ['trainaug']),
+      names: () => names('trainaug'),
       official: OFFICIAL.trainaug,
     }),
   ];
@@ -168,10 +173,10 @@ export function cocoItems(root: string): Item[] {
     { split: 'val', remote: sources.COCO_VAL, official: 5000 },
     { split: 'test', remote: sources.COCO_TEST, official: 40_670 },
   ] as const;
-  const names = async (...of: (keyof typeof annotations)[]): Promise<string[]> => {
-    const files = of.map((split) => path('annotations', annotations[split])).filter((name) => existsSync(name));
-    return (await Promise.all(files.map(imageNames))).flat();
-  };
+  const names = listing<keyof typeof annotations>(async (split) => {
+    const json = path('annotations', annotations[split]);
+    return existsSync(json) ? imageNames(json) : [];
+  });
   return [
     ...splits.map(
       ({ split }): Item => ({
