@@ -34,6 +34,13 @@ export function parseDriver(name: string): DriverChoice {
   return name;
 }
 
+/** A finite number. */
+export function parseNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isFinite(value) || text.trim() === '') throw new InvalidArgumentError('It must be a number.');
+  return value;
+}
+
 /** A finite number above 0. */
 export function parsePositive(text: string): number {
   const value = Number(text);
