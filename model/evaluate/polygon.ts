@@ -1,13 +1,16 @@
 /** Polygons and boxes to masks, pixel for pixel as pycocotools (maskApi.c, rleFrPoly and rleFrBbox). */
-import { mergeRuns, type Runs, type XywhBox } from './rle.ts';
+import { MaskError, mergeRuns, type Runs, type XywhBox } from './rle.ts';
 
 const SCALE = 5;
+/** Steps along a boundary, five a pixel: thousands of times around any image, and little memory. */
+const LONGEST_BOUNDARY = 2 ** 24;
 
 /**
  * Rasterises one polygon. `vertices` is x0, y0, x1, y1, … in pixels; parts outside the image are cut off.
  *
  * The boundary is drawn on a grid five times finer; where it crosses the middle of a pixel column, an object run begins
- * or ends. `Math.trunc` stands where the C source casts to int, which matters for negative coordinates.
+ * or ends. `Math.trunc` stands where the C source casts to int, which matters for negative coordinates. Throws a MaskError
+ * if the boundary is absurdly long.
  */
 export function polygonRuns(vertices: ArrayLike<number>, height: number, width: number): Runs {
   const { columns, rows } = traceBoundary(vertices);
@@ -31,6 +34,19 @@ function traceBoundary(vertices: ArrayLike<number>): { columns: number[]; rows: 
     Math.trunc(SCALE * vertices[2 * (corner % corners) + axis] + 0.5);
   const columns: number[] = [];
   const rows: number[] = [];
+  let length = 0;
+  for (let corner = 0; corner < corners; corner++) {
+    length += Math.max(
+      Math.abs(fine(corner + 1, 0) - fine(corner, 0)),
+      Math.abs(fine(corner + 1, 1) - fine(corner, 1)),
+    );
+  }
+  if (!(length <= LONGEST_BOUNDARY)) {
+    throw new MaskError(
+      `A polygon of ${corners} corners has a boundary of ${length / SCALE} pixels.`,
+      'Polygons are x0, y0, x1, y1, … in pixels of the image.',
+    );
+  }
   for (let corner = 0; corner < corners; corner++) {
     let [startX, startY] = [fine(corner, 0), fine(corner, 1)];
     let [endX, endY] = [fine(corner + 1, 0), fine(corner + 1, 1)];

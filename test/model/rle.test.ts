@@ -1,3 +1,4 @@
+import { polygonRuns } from '@cim/model/evaluate/polygon';
 import {
   compressRuns,
   decodeRle,
@@ -39,6 +40,15 @@ test('the intersection is as large as what both masks share', () => {
   const [a, b] = [1, 2].map((seed) => runsOfMask(blots(19, 13, seed), 19, 13));
   assert.is(intersectionArea(a, b), runsArea(mergeRuns([a, b], 'intersection')));
   assert.is(runsArea(a) + runsArea(b) - intersectionArea(a, b), runsArea(mergeRuns([a, b], 'union')));
+});
+
+test('refuses polygons without end', () => {
+  for (const far of [1e9, 1e300]) {
+    assert.throws(
+      () => polygonRuns([0, 0, far, 0, far, 9], 10, 10),
+      (error: Error) => error instanceof MaskError && /boundary of/.test(error.message),
+    );
+  }
 });
 
 test('refuses broken encodings', () => {

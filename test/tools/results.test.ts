@@ -274,6 +274,12 @@ test('VOC boxes through the command, from XML and from COCO boxes', async () => 
   const lines = readFileSync(join(comp4, `comp4_det_val_${golden.classes[0]}.txt`), 'utf8').split('\n');
   assert.match(lines[0], /^2008_000190 \d\.\d{3}( \d+\.\d){4}$/);
   assert.ok(existsSync(join(comp4, `comp4_det_val_${golden.classes.at(-1)}.txt`)));
+  const discovery = ['--dt', dtFile, '--voc-boxes', '--comp4', comp4, '--image-set', 'trainaug'];
+  assert.is((await cim('eval', '--gt', gtFile, ...discovery)).code, 0);
+  const best = readFileSync(join(comp4, `comp4_det_trainaug_${golden.classes[0]}.txt`), 'utf8')
+    .trim()
+    .split('\n');
+  assert.is(new Set(best.map((line) => line.split(' ')[0])).size, best.length, 'one box an image');
 });
 
 test.run();

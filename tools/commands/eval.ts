@@ -34,7 +34,7 @@ export function register(program: Command): void {
     .option('--voc-boxes', 'box AP by area and eleven points, and CorLoc, instead', false)
     .option('--annotations <folder>', "for --voc-boxes: VOC's XML files instead of the boxes in --gt")
     .option('--comp4 <folder>', "for --voc-boxes: write VOC's result files comp4_det_SET_CLASS.txt")
-    .option('--image-set <name>', 'SET in their names', 'val')
+    .option('--image-set <name>', 'SET in their names; one with "train" gets the best box of every image', 'val')
     .option('--json <file>', 'write all numbers as JSON')
     .action(async (options: EvalOptions) => {
       const begin = performance.now();
@@ -90,7 +90,8 @@ async function scoreBoxes({ gt: file, dt, annotations, comp4, imageSet, json }: 
     : report.boxesOfResults(await readResults(dt, gt.images), gt);
   if (comp4 !== undefined) {
     const classes = gt.categories.map(({ name }) => name);
-    const lists = boxes.map(({ detections }) => detections);
+    // For training images the original writes the boxes of which CorLoc is measured.
+    const lists = boxes.map(({ detections, best }) => (imageSet.includes('train') ? best : detections));
     await report.writeVocResults(comp4, imageSet, classes, lists);
   }
   const scores = report.vocBoxReport(truth, boxes);

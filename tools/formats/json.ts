@@ -1,4 +1,5 @@
 /** JSON files of any size, plain or compressed. */
+import { constants } from 'node:buffer';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
@@ -13,7 +14,9 @@ import { DataError, reasonOf } from '../errors.ts';
 export async function readText(file: string): Promise<string> {
   try {
     const bytes = await readFile(file);
-    return (file.endsWith('.gz') ? await promisify(gunzip)(bytes) : bytes).toString('utf8');
+    return (
+      file.endsWith('.gz') ? await promisify(gunzip)(bytes, { maxOutputLength: constants.MAX_STRING_LENGTH }) : bytes
+    ).toString('utf8');
   } catch (error) {
     throw new DataError(`Cannot read ${file}: ${reasonOf(error)}.`, 'Check the path.', { cause: error });
   }
