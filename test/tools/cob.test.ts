@@ -1,5 +1,5 @@
 /** Files of proposals as the original has them, and what training takes from them. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { decodeRle } from '@cim/model/evaluate/rle';
 import { OverlapCache, type PackedMasks, packMasks, unpackMask } from '@cim/model/masks/index';
@@ -141,12 +141,11 @@ const entry = {
 };
 const original = { width: voc.width, height: voc.height };
 const warnings: string[] = [];
-const alone = { pickles: [], overlaps: false };
 const report = { warn: (message: string) => warnings.push(message) };
 
 test('a source of proposals: clipped boxes, regions of the pickle, masks at the size of the file', async () => {
   const computed = cobRegions(voc);
-  const source = await CobProposals.open(root, alone, report);
+  const source = new CobProposals(root, report);
   const found = (await source.load(entry, { ...original, original }))!;
   assert.equal(found.network.masks, voc);
   assert.equal([...found.network.regionMasks], [...computed.masks]);
@@ -163,16 +162,16 @@ test('a source of proposals: clipped boxes, regions of the pickle, masks at the 
   );
 
   // The regions of the pickle are used as they stand, if it is of the same boxes.
-  const path = join(folder, 'regions.pkl');
+  const path = join(folder, 'cob/voc_2012_trainaug.pkl');
   const masks = computed.masks.map((v) => 1 - v);
   await writeCobPickle(path, new Map([[entry.id, { ...computed, masks }]]));
-  const given = await (await CobProposals.open(root, { ...alone, pickles: [path] }, report)).load(entry, {
+  const given = await new CobProposals(root, report).load(entry, {
     ...original,
     original,
   });
   assert.equal([...given!.network.regionMasks], [...masks]);
   const other = { ...entry, id: 1 };
-  const unlisted = await (await CobProposals.open(root, { ...alone, pickles: [path] }, report)).load(other, {
+  const unlisted = await new CobProposals(root, report).load(other, {
     ...original,
     original,
   });
@@ -183,17 +182,32 @@ test('a source of proposals: clipped boxes, regions of the pickle, masks at the 
   ] as [Uint16Array<ArrayBuffer>, RegExp][]) {
     const count = boxes.length / 4;
     await writeCobPickle(path, new Map([[entry.id, { boxes, masks: masks.subarray(0, 49 * count) }]]));
-    const stale = await rejection(
-      (await CobProposals.open(root, { ...alone, pickles: [path] }, report)).load(entry, { ...original, original }),
-    );
+    const stale = await rejection(new CobProposals(root, report).load(entry, { ...original, original }));
     assert.instance(stale, DataError);
     assert.match(stale.message, /is stale/);
     assert.match(stale.message, message);
   }
+  rmSync(path);
+});
+
+test("COCO's pickle is that of the image's folder", async () => {
+  const set = join(folder, 'coco2017');
+  const image = { id: 42, file: join(set, 'val2017/000000000042.jpg'), fileName: '000000000042.jpg', labels: [0] };
+  const coco17 = { width: coco.width, height: coco.height };
+  await writeCobMasks(join(set, 'COB-COCO/COCO_val2014_000000000042.mat'), coco, 'array');
+  const computed = cobRegions(coco);
+  const masks = computed.masks.map((v) => 1 - v);
+  await writeCobPickle(join(folder, 'cob/coco_2017_val.pkl'), new Map([[42, { ...computed, masks }]]));
+  const source = new CobProposals(set, report);
+  const found = await source.load(image, { ...coco17, original: coco17 });
+  assert.equal([...found!.network.regionMasks], [...masks]);
+  const train = { ...image, file: join(set, 'train2017/000000000042.jpg') };
+  const other = await source.load(train, { ...coco17, original: coco17 });
+  assert.equal([...other!.network.regionMasks], [...computed.masks]);
 });
 
 test('a smaller working image sees nearest pixels, and no proposal vanishes', async () => {
-  const source = await CobProposals.open(root, alone, report);
+  const source = new CobProposals(root, report);
   const size = { width: 9, height: 7, original };
   const { network, boxes } = (await source.load(entry, size))!;
   assert.equal([network.masks.width, network.masks.height, network.masks.count], [9, 7, voc.count]);
@@ -220,7 +234,7 @@ test('a smaller working image sees nearest pixels, and no proposal vanishes', as
 
 test('overlaps are taken from the files, if both are there and of as many proposals', async () => {
   const file = await golden('mask_ops_voc');
-  const source = await CobProposals.open(root, { ...alone, overlaps: true }, report);
+  const source = new CobProposals(root, report);
   const load = async () => (await source.load(entry, { ...original, original }))!.network.overlaps;
   const write = (folder: string, shape: number[], values: Float32Array) =>
     writePickle(
@@ -250,7 +264,7 @@ test('overlaps are taken from the files, if both are there and of as many propos
 });
 
 test('proposals of another size, or none at all, are told of', async () => {
-  const source = await CobProposals.open(root, alone, report);
+  const source = new CobProposals(root, report);
   const size = { width: 5, height: 5, original: { width: 5, height: 5 } };
   const error = await rejection(source.load(entry, size));
   assert.instance(error, DataError);

@@ -127,7 +127,7 @@ test('proposals of our own fill the original layout', async () => {
     [...(await readCobPickle(pickle)).keys()],
     train.images.map(({ id }) => id),
   );
-  const proposals = await CobProposals.open(join(root, 'VOC2012'), { pickles: [pickle], overlaps: false }, quiet);
+  const proposals = new CobProposals(join(root, 'VOC2012'), quiet);
   const size = { width: 30, height: 20 };
   for (const image of train.images) {
     const found = await proposals.load(image, { ...size, original: size });

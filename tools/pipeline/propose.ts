@@ -13,7 +13,7 @@ export async function openProposals(
   report: Pick<Reporter, 'warn'>,
 ): Promise<ProposalSource> {
   const { proposals } = recipe;
-  if (proposals.type === 'cob') return CobProposals.open(train.root, { pickles: [], overlaps: true }, report);
+  if (proposals.type === 'cob') return new CobProposals(train.root, report);
   return new ProposalFiles(folder.proposals, proposals, report);
 }
 

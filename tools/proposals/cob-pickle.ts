@@ -83,7 +83,11 @@ export async function readCobPickle(path: string): Promise<Map<number, CobRegion
         `the masks of image ${id} are ${m instanceof NdArray ? m.shape.join('×') : 'no array'}, not ${expected}`,
       );
     }
-    regions.set(id, { boxes: Uint16Array.from(b.toNumbers()), masks: Uint8Array.from(m.toNumbers()) });
+    // COCO's file has a gigabyte of them: what is of the usual type is not copied.
+    regions.set(id, {
+      boxes: b.data instanceof Uint16Array ? (b.data as CobRegions['boxes']) : Uint16Array.from(b.toNumbers()),
+      masks: m.data instanceof Uint8Array ? (m.data as CobRegions['masks']) : Uint8Array.from(m.toNumbers()),
+    });
   }
   return regions;
 }

@@ -1,5 +1,6 @@
 /** The original's proposals as a source: COB's .mat files, with the regions of `data/cob/*.pkl` where given. */
-import { parse } from 'node:path';
+import { existsSync } from 'node:fs';
+import { basename, dirname, join, parse } from 'node:path';
 import { encodeRle } from '@cim/model/evaluate/rle';
 import { clipBoxes, type PackedMasks, packMasks, unpackMask } from '@cim/model/masks/index';
 import type { LabelledImage } from '../datasets/dataset.ts';
@@ -10,52 +11,23 @@ import { readOverlaps } from './overlap-files.ts';
 import { scaledMask } from './scale.ts';
 import type { ImageProposals, ProposalSource, WorkingSize } from './source.ts';
 
-/** Which files beside the masks are used. */
-export interface CobFiles {
-  /** Of `data/cob/`: images they list are checked against the masks. Without, regions are computed. */
-  readonly pickles: readonly string[];
-  /** Whether the files of `data/cob_iou/` and `data/cob_asy_iou/` are used, for images that have both. */
-  readonly overlaps: boolean;
-}
-
 export class CobProposals implements ProposalSource {
   readonly #root: string;
-  readonly #regions: ReadonlyMap<number, CobRegions>;
-  /** Of the files that the regions came from. */
-  readonly #pickles: readonly string[];
-  readonly #overlaps: boolean;
   readonly #warn: (message: string) => void;
+  /** The pickles that were asked for, by path. */
+  readonly #pickles = new Map<string, Promise<ReadonlyMap<number, CobRegions>>>();
 
   /**
-   * @param root the data set's folder: `data/VOC2012` or `data/coco2017`.
+   * @param root the data set's folder: `data/VOC2012` or `data/coco2017`. The files of `data/cob/`, `data/cob_iou/` and
+   *   `data/cob_asy_iou/` are used where they are; what they hold is computed where they are not.
    * @param report told of images without proposals.
-   * @throws DataError when a pickle is damaged.
    */
-  static async open(
-    root: string,
-    { pickles, overlaps }: CobFiles,
-    { warn }: { warn(message: string): void },
-  ): Promise<CobProposals> {
-    const regions = new Map<number, CobRegions>();
-    for (const file of pickles) for (const [id, found] of await readCobPickle(file)) regions.set(id, found);
-    return new CobProposals(root, pickles, regions, overlaps, warn);
-  }
-
-  private constructor(
-    root: string,
-    pickles: readonly string[],
-    regions: ReadonlyMap<number, CobRegions>,
-    overlaps: boolean,
-    warn: (message: string) => void,
-  ) {
+  constructor(root: string, { warn }: { warn(message: string): void }) {
     this.#root = root;
-    this.#pickles = pickles;
-    this.#regions = regions;
-    this.#overlaps = overlaps;
     this.#warn = warn;
   }
 
-  /** @throws DataError when the masks are of another size than the image, or a pickle is of other masks. */
+  /** @throws DataError when the masks are missing or of another size than the image, or another file is of other masks. */
   async load(entry: LabelledImage, size: WorkingSize): Promise<ImageProposals | null> {
     const { fileName } = entry;
     const path = findCobFile(this.#root, fileName);
@@ -78,7 +50,7 @@ export class CobProposals implements ProposalSource {
       );
     }
     const computed = cobRegions(masks);
-    const regions = this.#checked(entry, path, computed);
+    const regions = await this.#checked(entry, path, computed);
     const boxes = clipBoxes(computed.boxes, original.width, original.height);
     const [scaleX, scaleY] = [size.width / original.width, size.height / original.height];
     return {
@@ -86,7 +58,7 @@ export class CobProposals implements ProposalSource {
         masks: scaledMasks(masks, computed.boxes, size),
         boxes: boxes.map((value, i) => value * (i % 2 === 0 ? scaleX : scaleY)),
         regionMasks: Float32Array.from(regions.masks),
-        overlaps: this.#overlaps ? await readOverlaps(this.#root, fileName, masks.count) : undefined,
+        overlaps: await readOverlaps(this.#root, fileName, masks.count),
       },
       boxes,
       fileMasks: () =>
@@ -95,8 +67,12 @@ export class CobProposals implements ProposalSource {
   }
 
   /** The pickle's regions of the image if it has them: of the same boxes as the masks. */
-  #checked({ id, fileName }: LabelledImage, path: string, computed: CobRegions): CobRegions {
-    const given = this.#regions.get(id);
+  async #checked({ id, file, fileName }: LabelledImage, path: string, computed: CobRegions): Promise<CobRegions> {
+    const pickle = join(dirname(this.#root), 'cob', pickleName(path, file));
+    if (!this.#pickles.has(pickle)) {
+      this.#pickles.set(pickle, existsSync(pickle) ? readCobPickle(pickle) : Promise.resolve(new Map()));
+    }
+    const given = (await this.#pickles.get(pickle))?.get(id);
     if (!given) return computed;
     const at = computed.boxes.findIndex((value, i) => value !== given.boxes[i]);
     if (given.boxes.length === computed.boxes.length && at < 0) return given;
@@ -106,10 +82,16 @@ export class CobProposals implements ProposalSource {
         ? `box ${Math.floor(at / 4)} differs`
         : `${counts[0]} proposals, now there are ${counts[1]}`;
     throw new DataError(
-      `${this.#pickles.join(' or ')} is stale: for ${fileName} it was made of other masks than ${path} (${difference}).`,
+      `${pickle} is stale: for ${fileName} it was made of other masks than ${path} (${difference}).`,
       'Delete it; it is not needed, and `cim data … --proposals cob` makes it again.',
     );
   }
+}
+
+/** The file of `cob/` that an image is listed in: VOC's splits have folders of proposals, COCO's folders of images. */
+function pickleName(proposals: string, image: string): string {
+  const voc = /^COB_SBD_(\w+)$/.exec(basename(dirname(proposals)));
+  return voc ? `voc_2012_${voc[1]}.pkl` : `coco_2017_${basename(dirname(image)).replace(/2017$/, '')}.pkl`;
 }
 
 /** Masks at working size. One whose pixels all fall between the samples keeps the pixel at the middle of its box. */
