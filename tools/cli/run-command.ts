@@ -1,8 +1,12 @@
 /** What the commands share that work on a data set and a run's folder. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Recipe } from '@cim/model/recipe/recipe';
 import type { Device } from '@cim/runtime';
 import type { Command } from 'commander';
+import { ConfigError } from '../errors.ts';
+import { type ConfigSetting, readOriginalConfig } from '../original-config/read.ts';
+import { recipeOf } from '../original-config/recipe-of.ts';
 import { chooseRecipe, defaultPreset } from '../pipeline/recipe-options.ts';
 import { openRun, type Run } from '../pipeline/run.ts';
 import type { GlobalOptions } from './options.ts';
@@ -13,6 +17,7 @@ export interface RunCommandOptions {
   readonly data: string;
   readonly out: string;
   readonly preset?: string;
+  readonly cfg?: string;
   readonly set: string[];
   readonly strict: boolean;
 }
@@ -37,9 +42,24 @@ const recipeFile = (out: string): string => join(out, 'recipe.json');
 export const begun = (out: string): boolean => existsSync(recipeFile(out));
 
 /** The recipe asked for; else the one the folder was begun with; else the default for the adapter. */
-async function recipeFor(device: Device, { out, preset, set }: RunCommandOptions, fallback: 'small' | 'demo') {
+async function recipeFor(
+  device: Device,
+  { out, preset, cfg, set }: RunCommandOptions,
+  fallback: 'small' | 'demo',
+): Promise<Recipe> {
   const known = begun(out) ? recipeFile(out) : defaultPreset(device.adapter, fallback);
-  const recipe = await chooseRecipe({ preset: preset ?? known, set });
+  const recipe =
+    cfg === undefined
+      ? await chooseRecipe({ preset: preset ?? known, set })
+      : recipeOf(await readOriginalConfig(cfg, settingPairs(set)), cfg);
   console.error(`Recipe ${recipe.name}: ${recipe.description}`);
   return recipe;
+}
+
+/** `KEY VALUE KEY VALUE …`, as the original takes settings. */
+function settingPairs(words: readonly string[]): ConfigSetting[] {
+  if (words.length % 2 !== 0) {
+    throw new ConfigError(`--set ${words.join(' ')} is no list of pairs.`, 'With --cfg write --set KEY VALUE …');
+  }
+  return Array.from({ length: words.length / 2 }, (_, i) => [words[2 * i], words[2 * i + 1]]);
 }

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 
 /** Adds the options of {@link RunCommandOptions}; loads nothing, so that `cim --help` stays quick. */
 export const addRunOptions = (command: Command): Command =>
@@ -14,5 +14,15 @@ export const addRunOptions = (command: Command): Command =>
         'resnet50_voc_point, resnet50_coco, vgg16_voc, vgg16_coco; or a JSON or YAML file; ' +
         'default small, on SwiftShader short',
     )
-    .option('--set <key=value...>', 'change single settings of the recipe, as training.steps=300', [])
+    .addOption(
+      new Option(
+        '--cfg <file>',
+        'a configuration of the original (configs/*.yaml) instead of a recipe of ours',
+      ).conflicts('preset'),
+    )
+    .option(
+      '--set <key=value...>',
+      'change single settings of the recipe, as training.steps=300; of a --cfg: KEY VALUE, as SOLVER.BASE_LR 0.001',
+      [],
+    )
     .option('--strict', 'stop at the first image that cannot be read', false);
