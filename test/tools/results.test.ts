@@ -180,6 +180,11 @@ test('scores are evaluated like the results selected from them', async () => {
   assert.equal(direct.coco!.stats, written.coco!.stats);
   assert.ok(direct.coco!.stats[0] > 0);
   assert.equal(direct.voc, written.voc);
+  // The boxes of dog, one pixel larger than the objects they are of: IoU 12 / 20.
+  const boxes = await evaluateFiles({ gt, dt: tensors, type: 'bbox', voc: false });
+  assert.ok(boxes.coco!.stats[1] > 0);
+  assert.is(boxes.results.length, written.results.length);
+  assert.equal([boxes.results[0].segmentation, boxes.results[0].bbox?.slice(2)], [undefined, [4, 5]]);
   assert.match(stderr, /^\d+\.\d\d s, with the start of the program \d+\.\d\d s$/m);
 });
 

@@ -12,7 +12,7 @@ export interface DetectionFiles {
   readonly gt: string;
   /** COCO results, or scores of proposals (.pkl, .safetensors) from which instances are selected. */
   readonly dt: string;
-  /** For scores: where the proposals are. */
+  /** For masks from scores: where the proposals are. */
   readonly proposals?: string;
   /** Told of every image whose instances are selected, with their number. */
   readonly onImage?: (total: number) => void;
@@ -28,7 +28,7 @@ export async function readDetections(
     const [gt, text] = await Promise.all([readGroundTruth(annotations, type), readText(dt)]);
     return { gt, results: await parseResults(text, dt, gt.images) };
   }
-  if (proposals === undefined) {
+  if (type === 'segm' && proposals === undefined) {
     throw new ConfigError(
       `${dt} holds scores of proposals, not their masks.`,
       'Say with --proposals where the proposals are: the folder of the data set with COB, or of the run.',
@@ -44,7 +44,7 @@ export async function readDetections(
     source: await openScores(dt),
     images: images.sort((a, b) => a.id - b.id),
     categories: gt.categories,
-    proposals,
+    proposals: type === 'segm' ? proposals : undefined,
     onImage: () => onImage?.(images.length),
   });
   for await (const instances of found) for (const instance of instances) results.push(instance);

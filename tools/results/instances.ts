@@ -1,6 +1,7 @@
 /** From scores of proposals to instances (evaluation.py). */
-import { type SelectionOptions, selectDetections } from '@cim/model/detect/select-detections';
+import { selectDetections } from '@cim/model/detect/select-detections';
 import type { CocoCategory, CocoResult } from '@cim/model/evaluate/coco-json';
+import type { XywhBox } from '@cim/model/evaluate/rle';
 import { DataError } from '../errors.ts';
 import { writeFileAtomic } from '../formats/atomic.ts';
 import { type KnownImage, matchImages } from './open-scores.ts';
@@ -22,15 +23,14 @@ export interface InstanceOptions {
   readonly known?: readonly KnownImage[];
   /** By class index. */
   readonly categories: readonly CocoCategory[];
-  /** The folder of the proposals that were scored. */
-  readonly proposals: string;
-  readonly selection?: SelectionOptions;
+  /** The folder of the proposals that were scored. Without it results have boxes instead of masks. */
+  readonly proposals?: string;
   /** Told after each image. */
   readonly onImage?: () => void;
 }
 
 /**
- * The detections of each image with their masks: by image, class, then proposal.
+ * The detections of each image with their masks, or boxes: by image, class, then proposal.
  *
  * @throws DataError when scores, images, classes and proposals do not belong together.
  */
@@ -40,7 +40,6 @@ export async function* instanceResults({
   known = images,
   categories,
   proposals,
-  selection,
   onImage,
 }: InstanceOptions): AsyncGenerator<CocoResult[]> {
   requireClasses(source, categories.length);
@@ -50,15 +49,18 @@ export async function* instanceResults({
     onImage?.();
     if (index === undefined || source.images[index].count === 0) continue;
     const { scores, boxes } = await source.read(index);
-    const masks = await readProposalMasks(proposals, image, source.images[index].count);
-    yield selectDetections(scores, boxes, selection).map(({ proposal, classIndex, score }) => ({
+    const masks = proposals && (await readProposalMasks(proposals, image, source.images[index].count));
+    yield selectDetections(scores, boxes).map(({ proposal, classIndex, score }) => ({
       image_id: image.id,
       category_id: categories[classIndex].id,
       score,
-      segmentation: masks.mask(proposal),
+      ...(masks ? { segmentation: masks.mask(proposal) } : { bbox: boxOf(boxes.subarray(4 * proposal)) }),
     }));
   }
 }
+
+/** Inclusive corners as COCO writes boxes. */
+const boxOf = ([x1, y1, x2, y2]: Float32Array): XywhBox => [x1, y1, x2 - x1 + 1, y2 - y1 + 1];
 
 /** @throws DataError when the scores are of another number of classes. */
 export function requireClasses({ name, classes, images }: ScoreSource, expected: number): void {
