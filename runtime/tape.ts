@@ -29,6 +29,8 @@ interface Node {
   readonly output: Tensor | undefined;
   /** `gradient` is that of the output; absent for a loss term, whose gradient is 1. */
   readonly backward: (sink: Sink, gradient: Tensor) => void;
+  /** What `backward` needs beside inputs and output; belongs to the node. */
+  readonly saved: readonly Tensor[];
 }
 
 /** A trainable tensor. `grad` accumulates over backward passes until the solver clears it. */
@@ -74,23 +76,29 @@ export class Tape {
     return tensor.requiresGrad && (this.#trains || !isParameter(tensor));
   }
 
-  /** Records an operation and returns its output. Without a gradient to give, it is forgotten at once. */
+  /**
+   * Records an operation and returns its output. Without a gradient to give, it is forgotten at once.
+   * @param saved tensors that `backward` needs beside inputs and output: the tape frees them with the operation.
+   */
   record(
     name: string,
     inputs: readonly Tensor[],
     output: Tensor,
     backward: (sink: Sink, gradient: Tensor) => void,
+    saved: readonly Tensor[] = [],
   ): Tensor {
     if (this.tracks(inputs)) {
       output.requiresGrad = true;
-      this.#nodes.push({ name, inputs, output, backward });
+      this.#nodes.push({ name, inputs, output, backward, saved });
+    } else {
+      for (const tensor of saved) tensor.dispose();
     }
     return output;
   }
 
   /** Records a term of the total loss. Its `backward` writes the gradients of the term itself, already weighted. */
   recordLoss(name: string, inputs: readonly Tensor[], backward: (sink: Sink) => void): void {
-    if (this.tracks(inputs)) this.#nodes.push({ name, inputs, output: undefined, backward });
+    if (this.tracks(inputs)) this.#nodes.push({ name, inputs, output: undefined, backward, saved: [] });
   }
 
   /** A view under another shape through which gradients flow. */
@@ -134,27 +142,36 @@ export class Tape {
     this.#gradients.set(output, copy);
   }
 
+  /** {@link gradient}, which becomes the caller's: another {@link backward} begins anew. */
+  takeGradient(tensor: Tensor): Tensor | undefined {
+    const gradient = this.#gradients.get(tensor);
+    this.#gradients.delete(tensor);
+    return gradient;
+  }
+
   /**
    * Differentiates the sum of all recorded loss terms, of all seeds, and of Σ output·gradient if given. Gradients of
    * parameters accumulate in `parameter.grad`; activations are freed unless kept.
+   *
+   * @param options.retain keeps everything recorded, so that other gradients of the output can follow; the device's scope
+   *   frees it.
    */
-  backward(output?: Tensor, gradient?: Tensor): void {
+  backward(output?: Tensor, gradient?: Tensor, { retain = false }: { retain?: boolean } = {}): void {
     if (output && gradient) this.seed(output, gradient);
-    while (this.#nodes.length > 0) {
-      const node = this.#nodes.pop()!;
+    for (let i = this.#nodes.length - 1; i >= 0; i--) {
+      const node = this.#nodes[i];
       const incoming = node.output && this.#gradients.get(node.output);
-      if (node.output && !incoming) {
-        this.#free(node.output);
-        continue;
-      }
-      node.backward(this.#sink(node), incoming!);
-      if (node.output) {
-        if (!this.#kept.has(node.output)) {
+      if (incoming || !node.output) {
+        node.backward(this.#sink(node), incoming!);
+        if (node.output && !this.#kept.has(node.output)) {
           this.#gradients.delete(node.output);
           incoming!.dispose();
         }
-        this.#free(node.output);
       }
+      if (retain) continue;
+      this.#nodes.length = i;
+      for (const tensor of node.saved) tensor.dispose();
+      if (node.output) this.#free(node.output);
     }
   }
 

@@ -16,21 +16,24 @@ export async function peakResponses(
   image: Tensor,
   peaks: readonly Pick<Peak, 'classIndex' | 'row' | 'column'>[],
 ): Promise<Float32Array[]> {
-  const maps: Float32Array[] = [];
-  for (const { classIndex, row, column } of peaks) {
-    const gradient = device.scope(() => {
-      const tape = new Tape(device, { trains: false });
-      const input = tape.keep(image.reshape(image.shape));
-      input.requiresGrad = true;
-      const responses = classifier.peakMaps({ tape, batchStatistics: false, excitation: true }, input);
-      const [, , height, width] = responses.shape;
-      const seed = new Float32Array(responses.size);
+  if (peaks.length === 0) return [];
+  const gradients = device.scope(() => {
+    const tape = new Tape(device, { trains: false });
+    const input = tape.keep(image.reshape(image.shape));
+    input.requiresGrad = true;
+    const maps = classifier.peakMaps({ tape, batchStatistics: false, excitation: true }, input);
+    const [, , height, width] = maps.shape;
+    return peaks.map(({ classIndex, row, column }) => {
+      const seed = new Float32Array(maps.size);
       seed[(classIndex * height + row) * width + column] = 1;
-      tape.backward(responses, device.tensor(seed, responses.shape));
-      return tape.gradient(input)!;
+      tape.backward(maps, device.tensor(seed, maps.shape), { retain: true });
+      return tape.takeGradient(input)!;
     });
-    maps.push(peakResponse(await gradient.read(), 3));
+  });
+  const responses: Float32Array[] = [];
+  for (const gradient of gradients) {
+    responses.push(peakResponse(await gradient.read(), 3));
     gradient.dispose();
   }
-  return maps;
+  return responses;
 }

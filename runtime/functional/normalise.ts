@@ -1,6 +1,6 @@
 import * as kernels from '@cim/kernels';
 import { ShapeError } from '../errors.ts';
-import type { Tape } from '../tape.ts';
+import type { Sink, Tape } from '../tape.ts';
 import type { Tensor } from '../tensor.ts';
 
 /** Per-channel tensors [C] of a batch normalisation. */
@@ -61,14 +61,7 @@ export function batchNorm(
     y,
   });
   const inputs = residual ? [x, weight, bias, residual] : [x, weight, bias];
-  const disposeStatistics = () => {
-    if (!training) return;
-    mean.dispose();
-    variance.dispose();
-  };
-  if (!tape.tracks(inputs)) disposeStatistics();
-
-  return tape.record('batchNorm', inputs, y, (sink, dy) => {
+  const backward = (sink: Sink, dy: Tensor): void => {
     const wantsResidual = residual !== undefined && sink.wants(3);
     let sums: Tensor | undefined;
     if (sink.wants(1) || sink.wants(2) || (training && sink.wants(0))) {
@@ -116,6 +109,6 @@ export function batchNorm(
     }
     if (wantsResidual && !relu) sink.pass(3, dy);
     sums?.dispose();
-    disposeStatistics();
-  });
+  };
+  return tape.record('batchNorm', inputs, y, backward, training ? [mean, variance] : []);
 }

@@ -1,8 +1,8 @@
 import * as kernels from '@cim/kernels';
 import type { Device } from '../device.ts';
 import { ShapeError } from '../errors.ts';
-import { mapShards, type Weight } from '../sharded.ts';
-import { Tape } from '../tape.ts';
+import { mapShards, shardsOf, type Weight } from '../sharded.ts';
+import { type Sink, Tape } from '../tape.ts';
 import type { Tensor } from '../tensor.ts';
 import { type ConvOptions, conv2d } from './conv.ts';
 
@@ -53,39 +53,41 @@ export function peakConv2d(
 ): Tensor {
   const { device } = tape;
   const y = conv2d(new Tape(device, { recording: false }), x, weight, bias, options);
-  return tape.record('peakConv2d', [x], y, (sink, g) => {
-    const { tensor: dx, accumulate } = sink.into(0);
-    device.scope(() => {
-      const evidence = shiftByMinimum(device, x);
-      evidence.requiresGrad = true;
-      const excitatory = mapShards(weight, (shard) => {
-        const y = device.empty(shard.shape);
-        device.run(kernels.activation({ n: shard.size, kind: 'relu' }), { x: shard, y });
-        return y;
-      });
-
-      const inner = new Tape(device);
-      const norm = conv2d(inner, evidence, excitatory, null, options);
-      const excitation = device.empty(norm.shape);
-      device.run(kernels.excite({ n: norm.size }), { g, norm, excitation });
-      inner.seed(norm, excitation);
-      inner.backward();
-      const spread = inner.gradient(evidence)!;
-      device.run(kernels.multiplyBackward({ n: x.size, accumulate }), { dy: spread, b: evidence, da: dx });
-    });
+  if (!tape.tracks([x])) return y;
+  const evidence = shiftByMinimum(device, x);
+  evidence.requiresGrad = true;
+  const excitatory = mapShards(weight, (shard) => {
+    const positive = device.empty(shard.shape);
+    device.run(kernels.activation({ n: shard.size, kind: 'relu' }), { x: shard, y: positive });
+    return positive;
   });
+  const inner = new Tape(device);
+  const norm = conv2d(inner, evidence, excitatory, null, options);
+  const backward = (sink: Sink, g: Tensor): void => {
+    const { tensor: dx, accumulate } = sink.into(0);
+    const excitation = device.empty(norm.shape);
+    device.run(kernels.excite({ n: norm.size }), { g, norm, excitation });
+    inner.backward(norm, excitation, { retain: true });
+    excitation.dispose();
+    const spread = inner.takeGradient(evidence)!;
+    device.run(kernels.multiplyBackward({ n: x.size, accumulate }), { dy: spread, b: evidence, da: dx });
+    spread.dispose();
+  };
+  return tape.record('peakConv2d', [x], y, backward, [evidence, norm, ...shardsOf(excitatory)]);
 }
 
 /** x − min x over the whole tensor. */
 function shiftByMinimum(device: Device, x: Tensor): Tensor {
-  let minimum = device.empty([kernels.partialSums(x.size)]);
-  device.run(kernels.minimum({ n: x.size }), { x, partial: minimum });
-  if (minimum.size > 1) {
-    const partial = minimum;
-    minimum = device.empty([1]);
-    device.run(kernels.minimum({ n: partial.size, partials: 1 }), { x: partial, partial: minimum });
-  }
-  const shifted = device.empty(x.shape);
-  device.run(kernels.shiftByMinimum({ n: x.size }), { x, minimum, y: shifted });
-  return shifted;
+  return device.scope(() => {
+    let minimum = device.empty([kernels.partialSums(x.size)]);
+    device.run(kernels.minimum({ n: x.size }), { x, partial: minimum });
+    if (minimum.size > 1) {
+      const partial = minimum;
+      minimum = device.empty([1]);
+      device.run(kernels.minimum({ n: partial.size, partials: 1 }), { x: partial, partial: minimum });
+    }
+    const shifted = device.empty(x.shape);
+    device.run(kernels.shiftByMinimum({ n: x.size }), { x, minimum, y: shifted });
+    return shifted;
+  });
 }

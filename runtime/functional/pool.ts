@@ -1,6 +1,6 @@
 import * as kernels from '@cim/kernels';
 import { ShapeError } from '../errors.ts';
-import type { Tape } from '../tape.ts';
+import type { Sink, Tape } from '../tape.ts';
 import type { Tensor } from '../tensor.ts';
 
 export interface MaxPoolOptions {
@@ -24,12 +24,11 @@ export function maxPool2d(tape: Tape, x: Tensor, { kernel, stride, padding = 0 }
   const y = device.empty([batch, channels, outHeight, outWidth]);
   const argmax = device.empty(y.shape, 'u32');
   device.run(kernels.maxPool2d(shape), { x, y, argmax });
-  if (!tape.tracks([x])) argmax.dispose();
-  return tape.record('maxPool2d', [x], y, (sink, dy) => {
+  const backward = (sink: Sink, dy: Tensor): void => {
     const { tensor: dx, accumulate } = sink.into(0);
     device.run(kernels.maxPool2dBackward({ ...shape, accumulate }), { dy, argmax, dx });
-    argmax.dispose();
-  });
+  };
+  return tape.record('maxPool2d', [x], y, backward, [argmax]);
 }
 
 /** Mean of x [N, C, H, W] over a grid of [h, w] bins → [N, C, h, w]; [1, 1] is the global average. */

@@ -49,7 +49,6 @@ function alignBackward(
   const { tensor: dfeatures, accumulate } = sink.into(0);
   device.run(kernels.roiAlignBackward({ ...shape, accumulate }), { ...tensors, ranges, dfeatures });
   ranges.dispose();
-  tensors.table.dispose();
 }
 
 /**
@@ -62,10 +61,8 @@ export function roiAlign(tape: Tape, features: Tensor, rois: Tensor, options: Ro
   const y = device.empty([shape.rois, shape.channels, shape.outputSize, shape.outputSize]);
   const table = weightsOf(tape, shape, rois);
   device.run(kernels.roiAlign({ ...shape, mask: false }), { features, rois, table, y });
-  if (!tape.tracks([features])) table.dispose();
-  return tape.record('roiAlign', [features], y, (sink, dy) => {
-    alignBackward(tape, shape, sink, { dy, rois, table });
-  });
+  const backward = (sink: Sink, dy: Tensor): void => alignBackward(tape, shape, sink, { dy, rois, table });
+  return tape.record('roiAlign', [features], y, backward, [table]);
 }
 
 /** RoI features [R, C, S, S] beside the same features inside the masks [R, S, S] → [R, 2C, S, S]. */
@@ -98,12 +95,12 @@ export function roiAlignMaskFuse(
   const y = device.empty([shape.rois, 2 * channels, outputSize, outputSize]);
   const table = weightsOf(tape, shape, rois);
   device.run(kernels.roiAlign({ ...shape, mask: true }), { features, rois, table, masks, y });
-  if (!tape.tracks([features])) table.dispose();
-  return tape.record('roiAlignMaskFuse', [features], y, (sink, dy) => {
+  const backward = (sink: Sink, dy: Tensor): void => {
     // Summing the two halves first halves the loads of the gather, which reads every bin many times.
     const dx = device.empty([shape.rois, channels, bins]);
     device.run(kernels.maskFuseBackward({ rois: shape.rois, channels, bins, accumulate: false }), { dy, masks, dx });
     alignBackward(tape, shape, sink, { dy: dx, rois, table });
     dx.dispose();
-  });
+  };
+  return tape.record('roiAlignMaskFuse', [features], y, backward, [table]);
 }
