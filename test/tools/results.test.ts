@@ -10,10 +10,12 @@ import { evaluateFiles } from '@cim/tools/evaluate/evaluate-files';
 import { NdArray } from '@cim/tools/formats/ndarray';
 import { readPickle, writePickle } from '@cim/tools/formats/pickle';
 import { writeCobMasks } from '@cim/tools/proposals/cob-mat-writer';
+import { writeProposals } from '@cim/tools/proposals/files';
 import { readDetectionsPickle, writeDetectionsPickle } from '@cim/tools/results/detections-pickle';
 import { writeDetectionTensors } from '@cim/tools/results/detections-tensors';
 import { instanceResults } from '@cim/tools/results/instances';
 import { matchImages, openScores } from '@cim/tools/results/open-scores';
+import { readProposalMasks } from '@cim/tools/results/proposal-masks';
 import type { ScoreSource } from '@cim/tools/results/scores';
 import { ScoreSpool } from '@cim/tools/results/spool';
 import { suite } from 'uvu';
@@ -186,6 +188,29 @@ test('scores are evaluated like the results selected from them', async () => {
   assert.is(boxes.results.length, written.results.length);
   assert.equal([boxes.results[0].segmentation, boxes.results[0].bbox?.slice(2)], [undefined, [4, 5]]);
   assert.match(stderr, /^\d+\.\d\d s, with the start of the program \d+\.\d\d s$/m);
+});
+
+test('proposals of our own are found in a run, at the size of the file', async () => {
+  const run = join(folder, 'run');
+  const size = { width: 5, height: 3 };
+  const proposals = {
+    ...size,
+    count: 2,
+    labels: Uint16Array.of(0, 0, 3, 3, 1, 0, 2, 2, 3, 1, 3, 3, 3, 3, 1),
+    leafCount: 4,
+    members: Uint32Array.of(0b101, 0b1010),
+    scores: Float32Array.of(1.5, -0.25),
+  };
+  const origin = { image: 'a.jpg', options: { superpixels: 40, limit: 2 } };
+  await writeProposals(join(run, 'proposals', '7.safetensors'), proposals, origin);
+  const image = { id: 7, fileName: 'a.jpg', width: 10, height: 6 };
+  const { count, mask } = await readProposalMasks(run, image);
+  assert.is(count, 2);
+  const small = proposals.labels.map((leaf) => Number(leaf === 0 || leaf === 2));
+  const expected = Uint8Array.from({ length: 60 }, (_, p) => small[5 * Math.floor(p / 20) + ((p % 10) >> 1)]);
+  assert.equal(decodeRle(mask(0)), expected);
+  const error = await rejection(readProposalMasks(run, { ...image, fileName: 'b.jpg' }));
+  assert.instance(error, DataError);
 });
 
 test('what does not belong together is refused', async () => {

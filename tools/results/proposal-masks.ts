@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join, parse } from 'node:path';
 import { encodeRle, type Rle } from '@cim/model/evaluate/rle';
 import { unpackMask } from '@cim/model/masks/index';
+import type { ProposalOptions } from '@cim/model/proposals/proposals';
 import { DataError } from '../errors.ts';
 import { openSafetensors } from '../formats/safetensors.ts';
 import { findCobFile, readCobMasks } from '../proposals/cob-mat.ts';
@@ -69,8 +70,17 @@ async function madeMasks(path: string, { fileName, width, height }: SizedImage):
     width: Number(metadata.width),
     height: Number(metadata.height),
     image: fileName,
-    options: JSON.parse(metadata.options ?? '{}'),
+    options: parsed(metadata.options),
   });
   const masks = imageProposals(found, { original: { width, height } }).fileMasks();
   return { count: masks.length, mask: (n) => masks[n] };
+}
+
+/** The options that a file says it was made with; of broken ones the reader then finds that they are others. */
+function parsed(text = '{}'): ProposalOptions {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return {};
+  }
 }
