@@ -198,9 +198,6 @@ test('lists, masks and annotations that do not fit are named', async () => {
   put('ImageSets/Segmentation/trainaug.txt', '2011_999999\n');
   await failing(/2011_999999 has no annotation/);
   put('ImageSets/Segmentation/trainaug.txt', `${masked}\n`);
-  put(`Annotations/${masked}.xml`, tinyXml(masked).replace('<width>30', '<width>31'));
-  await failing(/is 31×20 in .*, its masks are 30×20/);
-  put(`Annotations/${masked}.xml`, tinyXml(masked));
   put(`SegmentationClass/${masked}.png`, segmentation([{ instance: 0, category: 0, box: [0, 0, 1, 1] }], 'category'));
   await failing(/Instance 1 of .*\.png has the class 0/);
   put('ImageSets/Segmentation/trainaug.txt', `${sbd}\n`);

@@ -7,7 +7,7 @@ import { writeFileAtomic } from '../../formats/atomic.ts';
 import { readVocAnnotation } from './annotation.ts';
 import { VOC_CLASSES } from './classes.ts';
 import { splitNames, type VocSplit, vocImageId } from './image-sets.ts';
-import { instancesOf, readSbdInstances, readVocInstances } from './instances.ts';
+import { type InstanceMap, instancesOf, readSbdInstances, readVocInstances } from './instances.ts';
 
 /** The split's name in `ImageSets/Main/`, where the original's evaluation of boxes looks for it. */
 const LIST_NAMES: Readonly<Record<VocSplit, string>> = { trainaug: 'trainaug', val: 'sbdval' };
@@ -18,6 +18,12 @@ interface ConvertedObject {
   readonly bbox: XywhBox;
   readonly segmentation?: Rle;
   readonly ignore?: 1;
+}
+
+interface ConvertedImage {
+  readonly width: number;
+  readonly height: number;
+  readonly objects: readonly ConvertedObject[];
 }
 
 export interface Conversion {
@@ -64,31 +70,30 @@ export async function convertVoc(
   return { images: images.length, objects: annotations.length, masked };
 }
 
-async function readImage(root: string, name: string) {
+/** Size and objects of an image. Where there are masks the boxes are not read: their files say nothing more. */
+async function readImage(root: string, name: string): Promise<ConvertedImage> {
   const file = (folder: string, ending: string): string => join(root, folder, `${name}.${ending}`);
-  const xml = file('Annotations', 'xml');
-  const boxes = existsSync(xml) ? await readVocAnnotation(xml) : undefined;
-  const [object, sbd] = [file('SegmentationObject', 'png'), file('SBD/inst', 'mat')];
-  const map = existsSync(object)
-    ? await readVocInstances(object, file('SegmentationClass', 'png'))
-    : existsSync(sbd)
-      ? await readSbdInstances(sbd)
-      : undefined;
-  if (!map && !boxes) throw new DataError(`${name} has no annotation: ${xml} is missing.`, 'Extract the VOC archive.');
-  if (map && boxes && (map.width !== boxes.width || map.height !== boxes.height)) {
-    throw new DataError(
-      `${name} is ${boxes.width}×${boxes.height} in ${xml}, its masks are ${map.width}×${map.height}.`,
-      'Use annotations and masks of the same release.',
-    );
+  const [object, sbd, xml] = [file('SegmentationObject', 'png'), file('SBD/inst', 'mat'), file('Annotations', 'xml')];
+  if (existsSync(object)) return withMasks(await readVocInstances(object, file('SegmentationClass', 'png')));
+  if (existsSync(sbd)) return withMasks(await readSbdInstances(sbd));
+  if (!existsSync(xml)) {
+    throw new DataError(`${name} has no annotation: ${xml} is missing.`, 'Extract the VOC archive.');
   }
-  const objects: ConvertedObject[] = map
-    ? instancesOf(map)
-    : (boxes?.objects ?? []).map(({ category, box, difficult }) => ({
-        category,
-        area: box[2] * box[3],
-        bbox: box,
-        ...(difficult && { ignore: 1 as const }),
-      }));
-  const { width, height } = (map ?? boxes) as { width: number; height: number };
-  return { width, height, objects };
+  const { width, height, objects } = await readVocAnnotation(xml);
+  return {
+    width,
+    height,
+    objects: objects.map(({ category, box, difficult }) => ({
+      category,
+      area: box[2] * box[3],
+      bbox: box,
+      ...(difficult && { ignore: 1 as const }),
+    })),
+  };
 }
+
+const withMasks = (map: InstanceMap): ConvertedImage => ({
+  width: map.width,
+  height: map.height,
+  objects: instancesOf(map),
+});
