@@ -1,7 +1,10 @@
 import { type Command, Option } from 'commander';
 
-/** Adds the options of {@link RunCommandOptions}; loads nothing, so that `cim --help` stays quick. */
-export const addRunOptions = (command: Command): Command =>
+/**
+ * Adds the options of {@link RunCommandOptions}; loads nothing, so that `cim --help` stays quick.
+ * @param fallback the preset where none is named, in words
+ */
+export const addRunOptions = (command: Command, fallback = 'small, on SwiftShader short'): Command =>
   command
     .requiredOption(
       '--data <folder>',
@@ -10,9 +13,9 @@ export const addRunOptions = (command: Command): Command =>
     .requiredOption('--out <folder>', 'where the run keeps its files')
     .option(
       '--preset <name>',
-      'the recipe: small, demo, demo-hrnet, short; one of the paper: hrnet48_voc, hrnet48_coco, resnet50_voc, ' +
+      'the recipe: small, demo, demo-hrnet, short, prm; one of the paper: hrnet48_voc, hrnet48_coco, resnet50_voc, ' +
         'resnet50_voc_point, resnet50_coco, vgg16_voc, vgg16_coco; or a JSON or YAML file; ' +
-        'default small, on SwiftShader short',
+        `default ${fallback}`,
     )
     .addOption(
       new Option(

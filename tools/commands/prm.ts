@@ -1,6 +1,6 @@
 import { basename, join, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
-import { parseCount, parsePositive, parseShare } from '../cli/options.ts';
+import { parseCount, parseNumber, parsePositive, parseShare } from '../cli/options.ts';
 import type { RunCommandOptions } from '../cli/run-command.ts';
 import { addRunOptions } from '../cli/run-options.ts';
 
@@ -48,14 +48,18 @@ const cueFolder = ({ out, split, images, cues }: CueOptions): string =>
 export function register(program: Command): void {
   const prm = program.command('prm').description('peak response mapping: instances from an image classifier');
 
-  addRunOptions(prm.command('train'))
+  addRunOptions(prm.command('train'), 'prm')
     .description('train the classifier on image labels, by default a ResNet-50 from ImageNet weights')
-    .option('--epochs <count>', "times that every image is seen, instead of the recipe's steps", parsePositive)
-    .option('--weights <file>', 'weights to start from (.pth, .safetensors)')
+    .addOption(
+      new Option('--epochs <count>', "times that every image is seen, instead of the recipe's steps")
+        .argParser(parsePositive)
+        .conflicts('cfg'),
+    )
+    .addOption(new Option('--weights <file>', 'weights to start from (.pth, .safetensors)').conflicts('cfg'))
     .option('--resume', 'go on from the checkpoint in the folder', false)
     .action(train);
 
-  addRunOptions(prm.command('infer'))
+  addRunOptions(prm.command('infer'), 'prm')
     .description("write class responses, peaks and peak responses of images, with a run's classifier")
     .addOption(splitOption())
     .option(...imagesOption)
@@ -65,16 +69,16 @@ export function register(program: Command): void {
         'look for the classes that the data set gives an image, or for those the classifier finds; default: given, predicted with --images',
       ).choices(['given', 'predicted']),
     )
-    .option('--peak-threshold <response>', "response above which every peak counts; default: the recipe's", Number)
+    .option('--peak-threshold <response>', "response above which every peak counts; default: the recipe's", parseNumber)
     .option('--cues <folder>', 'where they go; default: prm/<split> in the run')
     .action(infer);
 
-  addRunOptions(prm.command('retrieve'))
+  addRunOptions(prm.command('retrieve'), 'prm')
     .description('choose a proposal for every peak; writes COCO results (cues and proposals are made if missing)')
     .addOption(splitOption())
     .option('--cues <folder>', 'where the cues are and the results go; default: prm/<split> in the run')
     .option('--alpha <weight>', "of a peak's response inside the mask", parsePositive, 0.8)
-    .option('--beta <weight>', 'of every pixel of the mask where the class does not respond', Number, 1e-5)
+    .option('--beta <weight>', 'of every pixel of the mask where the class does not respond', parseNumber, 1e-5)
     .option('--background <factor>', "there the response is below this multiple of the map's mean", parsePositive, 0.95)
     .option('--contour <pixels>', "width of the mask's contour on the canvas, odd", parseCount, 5)
     .option('--min-area <share>', 'of the image that a mask must have', parseShare, 0.00002)
@@ -108,18 +112,21 @@ async function withPrmRun(
   work: (run: import('../pipeline/run.ts').Run) => Promise<void>,
 ): Promise<void> {
   const { begun, withRun } = await import('../cli/run-command.ts');
-  const preset = options.preset ?? (begun(options.out) ? undefined : 'prm');
+  const chosen = options.preset !== undefined || options.cfg !== undefined || begun(options.out);
+  const preset = chosen ? options.preset : 'prm';
   await withRun(command, { ...options, preset }, work);
 }
 
 async function train({ epochs, weights, resume, ...options }: TrainOptions, command: Command): Promise<void> {
+  const { begun } = await import('../cli/run-command.ts');
   const { refuseBegun } = await import('../pipeline/run.ts');
   const { stepsOfEpochs, trainPrm } = await import('../prm/train.ts');
   if (!resume) refuseBegun(options.out);
   const set = [...options.set];
   if (weights !== undefined) set.push(`classifier.weights=${JSON.stringify(weights)}`);
   if (epochs !== undefined) {
-    const steps = await stepsOfEpochs(options.data, epochs, { preset: options.preset ?? 'prm', set });
+    const preset = options.preset ?? (begun(options.out) ? join(options.out, 'recipe.json') : 'prm');
+    const steps = await stepsOfEpochs(options.data, epochs, { preset, set });
     set.push(`classifier.training.steps=${steps}`);
   }
   await withPrmRun(command, { ...options, set }, async (run) => {
