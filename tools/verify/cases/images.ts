@@ -21,7 +21,12 @@ export function sourceImage(golden: Golden): { rgb: Uint8Array; width: number; h
 }
 
 /** A network input against the original's; `levels` are its grey levels before truncation, [3, h, w]. */
-export function compareInput(name: string, actual: ArrayLike<number>, golden: Golden, levels: ArrayLike<number>): Comparison {
+export function compareInput(
+  name: string,
+  actual: ArrayLike<number>,
+  golden: Golden,
+  levels: ArrayLike<number>,
+): Comparison {
   const expected = golden.data(name);
   const settled = Float32Array.from(actual, (value, i) => {
     const eitherWay =
