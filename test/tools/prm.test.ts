@@ -123,7 +123,7 @@ test('retrieved instances are COCO results of the labels, by the proposals', asy
     assert.ok(labels.includes(run.classes.findIndex(({ id }) => id === category_id)));
   }
   assert.match(lines.join('\n'), /Average Precision(.|\n)*mask AP, %/);
-  const instances = await readInstances(cues);
+  const instances = await readInstances(cues, await readCueList(cues));
   assert.equal(
     instances.map(({ proposal: _, peaks: __, ...result }) => result),
     results,
@@ -161,6 +161,10 @@ test('cues of other images and damaged cues are refused', async () => {
   const message = async (): Promise<string> => String(await rejection(retrieveRun(run, 'val', bad, RETRIEVAL)));
   write({ ...list, images: [{ ...list.images[0], image_id: 77 }] });
   assert.match(await message(), /DataError: .*cues of .* \(77\), which the data set lacks/);
+  write({ ...list, classes: list.classes.slice(1) });
+  assert.match(await message(), /DataError: .*cues of other classes/);
+  const fewer = { ...list, images: list.images.map((image) => ({ ...image, peaks: [] })) };
+  assert.match(String(await rejection(readInstances(cues, fewer))), /DataError: .*instances of other cues/);
   write({ ...list, format: 'other' });
   assert.match(await message(), /DataError: .*cues\.json lists no cues: .*format is "other"/);
   write({

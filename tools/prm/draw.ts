@@ -106,7 +106,7 @@ export async function drawCueFolder({
   const list = await readCueList(folder);
   const entries = images === undefined ? (await openSplits(data))[split].images : await imagesOfFolder(images);
   const files = new Map(entries.map(({ id, file }) => [id, file]));
-  const instances = existsSync(instancesFile(folder)) ? await readInstances(folder) : null;
+  const instances = existsSync(instancesFile(folder)) ? await readInstances(folder, list) : null;
   return drawCues({ ...options, folder, list, instances, files });
 }
 

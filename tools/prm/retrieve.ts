@@ -1,5 +1,6 @@
 /** `cim prm retrieve`: instance masks from the cues of a run's classifier and its proposals. */
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import type { CocoResult } from '@cim/model/evaluate/coco-json';
 import { type RetrievalOptions, retrieveInstances, type Size, type VisualCues } from '@cim/model/prm/index';
 import { z } from 'zod';
@@ -39,6 +40,14 @@ export async function retrieveSplit(
   entries: readonly LabelledImage[],
   { folder, list, options }: { folder: string; list: CueList; options: RetrievalOptions },
 ): Promise<RetrievedResult[]> {
+  const remedy = 'Run `cim prm infer` again, or choose another --cues folder.';
+  if (
+    !isDeepStrictEqual(
+      list.classes,
+      context.classes.map(({ id, name }) => ({ id, name })),
+    )
+  )
+    throw new DataError(`${folder} has cues of other classes than the data set's.`, remedy);
   const byId = new Map(entries.map((entry) => [entry.id, entry]));
   const images = new WorkingImages(context, insideSize(context.recipe.workingSize));
   const results: RetrievedResult[] = [];
@@ -47,7 +56,7 @@ export async function retrieveSplit(
     if (entry?.fileName !== cued.file_name) {
       throw new DataError(
         `${folder} has cues of ${cued.file_name} (${cued.image_id}), which the data set ${entry ? `calls ${entry.fileName}` : 'lacks'}.`,
-        'Run `cim prm infer` again, or choose another --cues folder.',
+        remedy,
       );
     }
     const image = await images.load(entry);
@@ -93,12 +102,21 @@ export function classMap(maps: ImageCues['maps'], classIndex: number, grid: Size
 export const asCocoResults = (results: readonly RetrievedResult[]): CocoResult[] =>
   results.map(({ image_id, category_id, score, segmentation }) => ({ image_id, category_id, score, segmentation }));
 
-/** The instances that {@link retrieveSplit} wrote. @throws DataError */
-export async function readInstances(folder: string): Promise<RetrievedResult[]> {
+/** The instances that {@link retrieveSplit} wrote. @throws DataError when they do not belong to the cues of the list. */
+export async function readInstances(folder: string, list: CueList): Promise<RetrievedResult[]> {
   const file = instancesFile(folder);
   const remedy = 'Run `cim prm retrieve` again.';
   const value = parseJson(await readText(file), file, remedy);
   const { data, error } = z.array(instanceSchema).safeParse(value);
   if (error) throw new DataError(`${file} lists no instances: ${describeIssue(error, value, 'instance')}.`, remedy);
+  const images = new Map(list.images.map((image) => [image.image_id, image]));
+  const categories = new Set(list.classes.map(({ id }) => id));
+  for (const { image_id, category_id, segmentation, peaks } of data) {
+    const image = images.get(image_id);
+    const [height, width] = segmentation.size;
+    const fits = image && categories.has(category_id) && height === image.height && width === image.width;
+    if (!fits || peaks.some((peak) => peak >= image.peaks.length))
+      throw new DataError(`${file} holds instances of other cues: one of image ${image_id} does not fit.`, remedy);
+  }
   return data;
 }
