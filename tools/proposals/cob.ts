@@ -2,13 +2,12 @@
 import { existsSync } from 'node:fs';
 import { basename, dirname, join, parse } from 'node:path';
 import { encodeRle } from '@cim/model/evaluate/rle';
-import { clipBoxes, type PackedMasks, packMasks, unpackMask } from '@cim/model/masks/index';
+import { clipBoxes, type PackedMasks, packMasks, scaledMask, unpackMask } from '@cim/model/masks/index';
 import type { LabelledImage } from '../datasets/dataset.ts';
 import { DataError } from '../errors.ts';
 import { findCobFile, readCobMasks } from './cob-mat.ts';
 import { type CobRegions, cobRegions, readCobPickle } from './cob-pickle.ts';
 import { readOverlaps } from './overlap-files.ts';
-import { scaledMask } from './scale.ts';
 import type { ImageProposals, ProposalSource, WorkingSize } from './source.ts';
 
 export class CobProposals implements ProposalSource {

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { encodeRle, type Rle } from '@cim/model/evaluate/rle';
-import { clipBoxes, cropMaskArea } from '@cim/model/masks/index';
+import { clipBoxes, cropMaskArea, scaledBoxes, scaledMask } from '@cim/model/masks/index';
 import { packProposals, proposalBoxes, proposalMask } from '@cim/model/proposals/masks';
 import { type ProposalOptions, type Proposals, proposeMasks } from '@cim/model/proposals/proposals';
 import { REGION_SIZE } from '@cim/model/region/mask-fuse';
@@ -10,7 +10,6 @@ import type { HostImage, HostProposals } from '@cim/model/train/sample';
 import type { Device } from '@cim/runtime';
 import type { LabelledImage } from '../datasets/dataset.ts';
 import { type ProposalOrigin, readProposals, writeProposals } from './files.ts';
-import { scaledBoxes, scaledMask } from './scale.ts';
 import type { ImageProposals, ProposalSource, WorkingSize } from './source.ts';
 
 /** Proposals on the disk, by image id. */

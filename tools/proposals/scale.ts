@@ -1,1 +1,0 @@
-export { scaledBoxes, scaledMask } from '@cim/model/masks/index';
