@@ -10,6 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import type { CocoResult } from '@cim/model/evaluate/coco-json';
 import { NonFiniteLossError } from '@cim/model/train/loop';
 import { NoSamplesError } from '@cim/model/train/order';
 import type { ReportedError } from '@cim/runtime';
@@ -125,7 +126,8 @@ test('an image without proposals is left out of training and inference', async (
   const none = { 'train_0001.jpg': onePixel, 'val_0002.jpg': onePixel };
   const run = await openTinyRun(withImages('plain', none), join(folder, 'plain-run'));
   await prepareAndTrain(run, run.train.images);
-  const { results } = await inferSplit(run, 'val');
+  const { resultsFile } = await inferSplit(run, 'val');
+  const results: CocoResult[] = JSON.parse(readFileSync(resultsFile, 'utf8'));
   assert.ok(results.every(({ image_id }) => image_id !== run.val.images[1].id));
   assert.equal(run.skipped, [
     'train_0001.jpg has no proposals: it is left out.',

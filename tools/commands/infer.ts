@@ -20,7 +20,7 @@ export function register(program: Command): void {
       const { inferSplit } = await import('../pipeline/infer-split.ts');
       await withRun(command, options, async (run) => {
         const found = await inferSplit(run, options.split, { pickle: options.pickle, resultsFile });
-        console.log(`${found.results.length} detections: ${found.resultsFile}`);
+        console.log(`${found.detections} detections: ${found.resultsFile}`);
         console.log(`Scores of all proposals: ${found.scoresFile}`);
       });
     });

@@ -54,9 +54,9 @@ async function variantDetections(run: Run, truth: CocoJson, variant: Variant, se
   const own: Run = { ...run, folder, recipe };
   await trainCimStage(own, run.proposals);
   const results: CocoResult[] = [];
-  await inferImages(own, 'Detect', run.val.images, (found) => {
+  for await (const found of inferImages(own, 'Detect', run.val.images)) {
     results.push(...cocoResults(run, found, 'refinement'));
-  });
+  }
   await writeFileAtomic(folder.results, JSON.stringify(results));
   return results;
 }

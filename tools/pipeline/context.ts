@@ -26,20 +26,29 @@ export interface RunContext {
   readonly report: Reporter;
 }
 
-/** Runs `work` for every item under one progress bar. */
-export async function forEach<T>(
+/** The items one after the other, under one progress bar that advances as the next one is asked for. */
+export function* progressed<T>(
   { report }: Pick<RunContext, 'report'>,
   label: string,
   items: readonly T[],
-  work: (item: T, index: number) => Promise<void>,
-): Promise<void> {
+): Generator<T, void> {
   const bar = report.progress(label, items.length);
   try {
-    for (const [i, item] of items.entries()) {
-      await work(item, i);
+    for (const item of items) {
+      yield item;
       bar.advance();
     }
   } finally {
     bar.stop();
   }
+}
+
+/** Runs `work` for every item under one progress bar. */
+export async function forEach<T>(
+  context: Pick<RunContext, 'report'>,
+  label: string,
+  items: readonly T[],
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  for (const item of progressed(context, label, items)) await work(item);
 }

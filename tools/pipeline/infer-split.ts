@@ -1,16 +1,16 @@
 import { join } from 'node:path';
 import type { CocoResult } from '@cim/model/evaluate/coco-json';
 import { ConfigError } from '../errors.ts';
-import { writeFileAtomic } from '../formats/atomic.ts';
 import { writeDetectionsPickle } from '../results/detections-pickle.ts';
 import { writeDetectionTensors } from '../results/detections-tensors.ts';
+import { writeCocoResults } from '../results/instances.ts';
 import { ScoreSpool } from '../results/spool.ts';
 import { cocoResults, inferImages } from './infer.ts';
 import { proposalStage, type Run } from './run.ts';
 
 /** What `cim infer` wrote. */
 export interface SplitInference {
-  readonly results: readonly CocoResult[];
+  readonly detections: number;
   /** COCO results. */
   readonly resultsFile: string;
   /** Scores of all proposals, from which `cim eval`, `cim label` and `cim draw` select. */
@@ -37,19 +37,23 @@ export async function inferSplit(
   const { images } = run[split];
   const scoresFile = join(folder.root, pickle ? PICKLES[split] : `scores-${split}.safetensors`);
   await proposalStage(run, images);
-  const results: CocoResult[] = [];
   const spool = await ScoreSpool.create(folder.root, classes.length);
-  try {
-    await inferImages(run, 'Detect', images, async (found) => {
+  let detections = 0;
+  async function* results(): AsyncGenerator<CocoResult> {
+    for await (const found of inferImages(run, 'Detect', images)) {
       const { entry, scores, proposals } = found;
-      results.push(...cocoResults(run, found, 'refinement'));
       await spool.add({ file: entry.file, id: entry.id }, { scores: scores.refinement, boxes: proposals.boxes });
-    });
+      const own = cocoResults(run, found, 'refinement');
+      detections += own.length;
+      yield* own;
+    }
+  }
+  try {
+    await writeCocoResults(resultsFile, results());
     if (pickle) await writeDetectionsPickle(scoresFile, spool, JSON.stringify(recipe));
     else await writeDetectionTensors(scoresFile, spool, classes);
   } finally {
     await spool.close();
   }
-  await writeFileAtomic(resultsFile, JSON.stringify(results));
-  return { results, resultsFile, scoresFile };
+  return { detections, resultsFile, scoresFile };
 }

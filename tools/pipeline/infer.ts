@@ -7,7 +7,7 @@ import { type ProposalScores, scoreProposals } from '@cim/model/infer/score-prop
 import { testPasses } from '@cim/model/infer/test-passes';
 import type { LabelledImage } from '../datasets/dataset.ts';
 import type { ImageProposals, ProposalSource } from '../proposals/source.ts';
-import { forEach, type RunContext } from './context.ts';
+import { progressed, type RunContext } from './context.ts';
 import { loadCim } from './train.ts';
 import { insideSize, WorkingImages } from './working-images.ts';
 
@@ -24,38 +24,40 @@ export interface ImageDetections {
   readonly antiNoise: readonly Detection[];
 }
 
-/** Hands the detections of every image that can be read and has proposals to `onImage`, one after the other. */
-export async function inferImages(
+/** The detections of every image that can be read and has proposals, one after the other. */
+export async function* inferImages(
   context: RunContext & { readonly proposals: ProposalSource },
   label: string,
   entries: readonly LabelledImage[],
-  onImage: (found: ImageDetections) => void | Promise<void>,
-): Promise<void> {
+): AsyncGenerator<ImageDetections, void> {
   const { device, recipe } = context;
   const { nmsThreshold, detectionsPerImage } = recipe.test;
   const images = new WorkingImages(context, insideSize(recipe.workingSize));
   const cim = await loadCim(context);
   const options = { nmsThreshold, limit: detectionsPerImage };
-  await forEach(context, label, entries, async (entry) => {
-    const image = await images.load(entry);
-    const proposals = image && (await context.proposals.load(entry, image));
-    if (!proposals) return;
-    const passes = testPasses(recipe.test, Math.max(image.width, image.height));
-    const scores = await scoreProposals(device, cim, image, proposals.network, passes);
-    let masks: readonly Rle[] | undefined;
-    await onImage({
-      entry,
-      size: image.original,
-      proposals,
-      get masks() {
-        return (masks ??= proposals.fileMasks());
-      },
-      scores,
-      refinement: selectDetections(scores.refinement, proposals.boxes, options),
-      antiNoise: selectDetections(scores.antiNoise, proposals.boxes, options),
-    });
-  });
-  cim.parameters.dispose();
+  try {
+    for (const entry of progressed(context, label, entries)) {
+      const image = await images.load(entry);
+      const proposals = image && (await context.proposals.load(entry, image));
+      if (!proposals) continue;
+      const passes = testPasses(recipe.test, Math.max(image.width, image.height));
+      const scores = await scoreProposals(device, cim, image, proposals.network, passes);
+      let masks: readonly Rle[] | undefined;
+      yield {
+        entry,
+        size: image.original,
+        proposals,
+        get masks() {
+          return (masks ??= proposals.fileMasks());
+        },
+        scores,
+        refinement: selectDetections(scores.refinement, proposals.boxes, options),
+        antiNoise: selectDetections(scores.antiNoise, proposals.boxes, options),
+      };
+    }
+  } finally {
+    cim.parameters.dispose();
+  }
 }
 
 /** COCO results of one image, from one of the two heads. */

@@ -4,8 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { ProposalCoverage } from '@cim/model/detect/upper-bound';
 import type { CocoJson, CocoResult } from '@cim/model/evaluate/coco-json';
-import type { Rle } from '@cim/model/evaluate/rle';
-import { type LabelledImage as PseudoLabelSource, pseudoLabels } from '@cim/model/label/pseudo-labels';
+import type { LabelledImage as PseudoLabelSource } from '@cim/model/label/pseudo-labels';
 import type { Recipe } from '@cim/model/recipe/recipe';
 import type { Device } from '@cim/runtime';
 import { type LabelledImage, labelsOnly } from '../datasets/dataset.ts';
@@ -15,8 +14,10 @@ import { drawDetections } from '../draw/draw-dataset.ts';
 import { ConfigError } from '../errors.ts';
 import { writeFileAtomic } from '../formats/atomic.ts';
 import { parseJson } from '../formats/json.ts';
+import { writePseudoLabels } from '../label/write-labels.ts';
 import type { ProposalSource } from '../proposals/source.ts';
 import { reportHtml } from '../report/report.ts';
+import { writeCocoResults } from '../results/instances.ts';
 import { assignStage } from './assign.ts';
 import { canvasSize, evaluateClassifier, trainClassifierStage } from './classify.ts';
 import type { Reporter, RunContext } from './context.ts';
@@ -148,8 +149,8 @@ export async function runAll(run: Run, before: Readonly<Record<string, number>> 
   const { refinement, antiNoise, coverage, detected, proposalCount } = await timed('inference', () =>
     detectAndCompare(run, truth),
   );
-  await writeFileAtomic(folder.results, JSON.stringify(refinement));
-  await writeFileAtomic(folder.antiNoiseResults, JSON.stringify(antiNoise));
+  await writeCocoResults(folder.results, refinement);
+  await writeCocoResults(folder.antiNoiseResults, antiNoise);
 
   const { strategies, quality } = await timed('evaluation', async () => ({
     strategies: [
@@ -160,8 +161,10 @@ export async function runAll(run: Run, before: Readonly<Record<string, number>> 
     ],
     quality: proposalSummary(coverage.quality(), proposalCount / Math.max(1, detected.size)),
   }));
-  await timed('pseudo labels', async () =>
-    writeFileAtomic(folder.pseudoLabels, JSON.stringify(await trainingLabels(run))),
+  await timed('pseudo labels', () =>
+    writePseudoLabels(folder.pseudoLabels, trainingDetections(run), classes, {
+      scoreThreshold: recipe.pseudoLabelThreshold,
+    }),
   );
   const dataset = { ...val, images: val.images.filter(({ id }) => detected.has(id)) };
   const pictures = await timed('pictures', () =>
@@ -218,24 +221,20 @@ async function detectAndCompare(run: Run, truth: CocoJson) {
   const coverage = new ProposalCoverage(truth);
   const detected = new Set<number>();
   let proposalCount = 0;
-  await inferImages(run, 'Detect', run.val.images, (found) => {
+  for await (const found of inferImages(run, 'Detect', run.val.images)) {
     refinement.push(...cocoResults(run, found, 'refinement'));
     antiNoise.push(...cocoResults(run, found, 'antiNoise'));
     coverage.add({ id: found.entry.id, ...found.size }, found.masks);
     detected.add(found.entry.id);
     proposalCount += found.proposals.network.masks.count;
-  });
+  }
   return { refinement, antiNoise, coverage, detected, proposalCount };
 }
 
-/** COCO annotations for Mask R-CNN from what is found in the training images. */
-async function trainingLabels(run: Run): Promise<CocoJson> {
-  const images: PseudoLabelSource[] = [];
-  await inferImages(run, 'Pseudo labels', run.train.images, ({ entry, size, masks: all, refinement }) => {
-    const masks: Rle[] = []; // by proposal: only those that were detected stay in memory
-    for (const { proposal } of refinement) masks[proposal] = all[proposal];
-    const { id, fileName: file_name } = entry;
-    images.push({ id, file_name, ...size, classes: new Set(entry.labels), detections: refinement, masks });
-  });
-  return pseudoLabels(images, run.classes, { scoreThreshold: run.recipe.pseudoLabelThreshold });
+/** What is found in the training images, as pseudo labels are made of it. */
+async function* trainingDetections(run: Run): AsyncGenerator<PseudoLabelSource, void> {
+  for await (const { entry, size, masks, refinement } of inferImages(run, 'Pseudo labels', run.train.images)) {
+    const { id, fileName: file_name, labels } = entry;
+    yield { id, file_name, ...size, classes: new Set(labels), detections: refinement, masks };
+  }
 }

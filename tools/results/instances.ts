@@ -72,14 +72,16 @@ export function requireClasses({ name, classes, images }: ScoreSource, expected:
 }
 
 /** Writes a COCO result file, a detection a line. @throws OutputError when it cannot be written. */
-export const writeCocoResults = (path: string, results: Iterable<CocoResult>): Promise<void> =>
-  writeFileAtomic(path, lines(results));
+export const writeCocoResults = (
+  path: string,
+  results: Iterable<CocoResult> | AsyncIterable<CocoResult>,
+): Promise<void> => writeFileAtomic(path, lines(results));
 
-function* lines(results: Iterable<CocoResult>): Iterable<Uint8Array> {
+async function* lines(results: Iterable<CocoResult> | AsyncIterable<CocoResult>): AsyncIterable<Uint8Array> {
   const encoder = new TextEncoder();
   let text = '[';
   let separator = '\n';
-  for (const result of results) {
+  for await (const result of results) {
     text += separator + JSON.stringify(result);
     separator = ',\n';
     if (text.length < 1 << 20) continue;
