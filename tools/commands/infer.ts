@@ -12,7 +12,7 @@ interface InferOptions extends RunCommandOptions {
 export function register(program: Command): void {
   addRunOptions(program.command('infer'))
     .description("find instances with a run's network; writes COCO results and the scores of all proposals")
-    .option('--split <name>', 'train or val', 'val')
+    .option('--split <name>', 'train, val, or test (images of COCO without annotations)', 'val')
     .option('--results <file>', "where the COCO results go; default: results-<split>.json in the run's folder")
     .option('--pickle', "write the scores as the original's detections.pkl (val) or discovery.pkl (train)", false)
     .action(async ({ results: resultsFile, ...options }: InferOptions, command: Command) => {

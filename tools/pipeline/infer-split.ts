@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { CocoResult } from '@cim/model/evaluate/coco-json';
+import { openDataset } from '../datasets/open.ts';
 import { ConfigError } from '../errors.ts';
 import { writeDetectionsPickle } from '../results/detections-pickle.ts';
 import { writeDetectionTensors } from '../results/detections-tensors.ts';
@@ -18,7 +19,7 @@ export interface SplitInference {
 }
 
 /** The original's names: what is found in training images is called discovery (tools/test_net.py). */
-const PICKLES = { train: 'discovery.pkl', val: 'detections.pkl' } as const;
+const PICKLES = { train: 'discovery.pkl', val: 'detections.pkl', test: 'detections.pkl' } as const;
 const isSplit = (name: string): name is keyof typeof PICKLES => Object.hasOwn(PICKLES, name);
 
 /**
@@ -32,9 +33,9 @@ export async function inferSplit(
   split: string,
   { pickle = false, resultsFile = join(run.folder.root, `results-${split}.json`) } = {},
 ): Promise<SplitInference> {
-  if (!isSplit(split)) throw new ConfigError(`There is no split "${split}".`, 'Give train or val.');
+  if (!isSplit(split)) throw new ConfigError(`There is no split "${split}".`, 'Give train, val or test.');
   const { folder, classes, recipe } = run;
-  const { images } = run[split];
+  const { images } = split === 'test' ? await openDataset({ path: run.train.root, split, classes }) : run[split];
   const scoresFile = join(folder.root, pickle ? PICKLES[split] : `scores-${split}.safetensors`);
   await proposalStage(run, images);
   const spool = await ScoreSpool.create(folder.root, classes.length);

@@ -35,8 +35,9 @@ export async function trainCimStage(context: RunContext, proposals: ProposalSour
   const { device, folder, recipe } = context;
   const { training, solver } = recipe;
   const generator = new Generator(recipe.seed);
-  const cim = createCim(context, generator);
-  if (!existsSync(folder.cim)) await startingWeights(context, cim.parameters);
+  const begun = existsSync(folder.cim);
+  const cim = createCim(context, begun ? null : generator); // a checkpoint holds all weights
+  if (!begun) await startingWeights(context, cim.parameters);
   const source = await sampleSource(context, proposals);
   return runTraining(context, {
     kind: 'cim',
