@@ -1,9 +1,24 @@
 /** Binary files, whole or by range. */
 import { type FileHandle, open } from 'node:fs/promises';
-import { reasonOf } from '../errors.ts';
+import { CheckpointError, DataError, reasonOf } from '../errors.ts';
 
 /** Reports a file that is not what it should be; `problem` is the middle of a sentence. */
 export type Fail = (problem: string, cause?: unknown) => never;
+
+/** Reports that `name` cannot be read, as a {@link DataError}. */
+export const dataFailure =
+  (name: string): Fail =>
+  (problem, cause) => {
+    throw new DataError(`Cannot read ${name}: ${problem}.`, 'Check the path, or make the file again.', { cause });
+  };
+
+/** Reports that weights cannot be read, as a {@link CheckpointError}. */
+export const checkpointFailure =
+  (path: string): Fail =>
+  (problem, cause) => {
+    const remedy = 'Check the path, or copy or download the file again.';
+    throw new CheckpointError(`Cannot read ${path}: ${problem}.`, remedy, { cause });
+  };
 
 /** Longest single read: file systems refuse more than 2 GiB at once. */
 const READ_CHUNK = 2 ** 30;

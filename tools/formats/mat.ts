@@ -4,8 +4,8 @@
  */
 import { promisify } from 'node:util';
 import { createInflate, inflate } from 'node:zlib';
-import { DataError, reasonOf } from '../errors.ts';
-import { type Fail, readWhole } from './file-bytes.ts';
+import { reasonOf } from '../errors.ts';
+import { dataFailure, type Fail, readWhole } from './file-bytes.ts';
 import {
   bytesPerElement,
   type DType,
@@ -43,7 +43,7 @@ const HEADER_BYTES = 128;
  *   class without counterpart.
  */
 export const readMat = async (path: string, options?: MatOptions): Promise<Map<string, MatValue>> =>
-  parseMat(await readWhole(path, MAX_FILE_BYTES, failureOf(path)), path, options);
+  parseMat(await readWhole(path, MAX_FILE_BYTES, dataFailure(path)), path, options);
 
 /** {@link readMat} of bytes; `name` is what errors call them. */
 export async function parseMat(
@@ -51,7 +51,7 @@ export async function parseMat(
   name: string,
   { names, reversed = false }: MatOptions = {},
 ): Promise<Map<string, MatValue>> {
-  const fail = failureOf(name);
+  const fail = dataFailure(name);
   const littleEndian = readHeader(bytes, fail);
   const variables = new Map<string, MatValue>();
   let position = HEADER_BYTES;
@@ -347,9 +347,3 @@ function convert(stored: Numbers, like: Numbers): Numbers {
   for (let i = 0; i < stored.length; i++) numbers[i] = wide ? BigInt(stored[i]) : Number(stored[i]);
   return numbers;
 }
-
-const failureOf =
-  (name: string): Fail =>
-  (problem, cause) => {
-    throw new DataError(`Cannot read ${name}: ${problem}.`, 'Check the path, or make the file again.', { cause });
-  };

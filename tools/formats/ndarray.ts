@@ -23,10 +23,19 @@ export type ArrayOf<D extends DType> = InstanceType<(typeof ARRAYS)[D]>;
 export const isDType = (name: string): name is DType => Object.hasOwn(ARRAYS, name);
 export const bytesPerElement = (dtype: DType): number => ARRAYS[dtype].BYTES_PER_ELEMENT;
 export const elementCount = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
+/** A number of elements or bytes. */
+export const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+/** Whether an array's elements are stored as this type's are. */
+export const isArrayOf = <D extends DType>(dtype: D, data: ArrayOf<DType>): data is ArrayOf<D> =>
+  data instanceof ARRAYS[dtype];
+/** An array on a buffer, whole, without a copy. */
+export const arrayOver = <D extends DType>(dtype: D, buffer: ArrayBuffer): ArrayOf<D> =>
+  new ARRAYS[dtype](buffer) as ArrayOf<D>;
+/** Extents of an array, none of them absurd. */
 export const isShape = (value: unknown): value is number[] =>
   Array.isArray(value) &&
   value.length <= MAX_DIMENSIONS &&
-  value.every((n) => Number.isSafeInteger(n) && n >= 0) &&
+  value.every(isCount) &&
   // Zero extents hide absurd ones from the product.
   Number.isSafeInteger(elementCount(value.filter((n) => n > 0)));
 const MAX_DIMENSIONS = 32;
@@ -50,7 +59,7 @@ export class NdArray<D extends DType = DType> implements LazyArray<D> {
 
   /** @throws RangeError when the data does not fit the shape. */
   constructor(dtype: D, shape: readonly number[], data: ArrayOf<D>) {
-    if (!(data instanceof ARRAYS[dtype]) || data.length !== elementCount(shape)) {
+    if (!isArrayOf(dtype, data) || data.length !== elementCount(shape)) {
       throw new RangeError(`${data.length} elements do not make a ${dtype} array [${shape}].`);
     }
     this.dtype = dtype;
@@ -100,7 +109,7 @@ export class ObjectArray<T = unknown> {
 export function decodeElements<D extends DType>(dtype: D, bytes: Uint8Array, bigEndian = false): ArrayOf<D> {
   const copy = new Uint8Array(bytes);
   if (bigEndian) swapBytes(copy, bytesPerElement(dtype));
-  return new ARRAYS[dtype](copy.buffer) as ArrayOf<D>;
+  return arrayOver(dtype, copy.buffer);
 }
 
 /** An array of zeros. */

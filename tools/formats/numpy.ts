@@ -1,6 +1,5 @@
 /** NumPy's .npy files (numpy/lib/format.py). */
-import { DataError } from '../errors.ts';
-import { type Fail, readWhole } from './file-bytes.ts';
+import { dataFailure, type Fail, readWhole } from './file-bytes.ts';
 import {
   bytesPerElement,
   decodeElements,
@@ -26,11 +25,11 @@ const MAX_FILE_BYTES = 2 ** 32 - 1;
  * @throws DataError when it is damaged or of a type without counterpart.
  */
 export const readNpy = async (path: string): Promise<NdArray | ObjectArray> =>
-  parseNpy(await readWhole(path, MAX_FILE_BYTES, failureOf(path)), path);
+  parseNpy(await readWhole(path, MAX_FILE_BYTES, dataFailure(path)), path);
 
 /** {@link readNpy} of bytes; `name` is what errors call them. */
 export function parseNpy(bytes: Uint8Array, name: string): NdArray | ObjectArray {
-  const fail = failureOf(name);
+  const fail = dataFailure(name);
   const { descr, fortran, shape, start } = readHeader(bytes, fail);
   const type = parseDtype(descr) ?? fail(`it holds elements of type ${JSON.stringify(descr)}`);
   const count = elementCount(shape);
@@ -68,9 +67,3 @@ function readHeader(bytes: Uint8Array, fail: Fail) {
   if (!isShape(shape)) fail(`it has the impossible shape [${shape}]`);
   return { descr, fortran: order === 'True', shape, start };
 }
-
-const failureOf =
-  (name: string): Fail =>
-  (problem, cause) => {
-    throw new DataError(`Cannot read ${name}: ${problem}.`, 'Check the path, or make the file again.', { cause });
-  };

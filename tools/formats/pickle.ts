@@ -1,7 +1,6 @@
 /** Python pickles: dicts, lists, numbers, text and NumPy arrays. Nothing that a file names is ever executed. */
-import { DataError } from '../errors.ts';
 import { writeFileAtomic } from './atomic.ts';
-import { type Fail, readWhole } from './file-bytes.ts';
+import { dataFailure, readWhole } from './file-bytes.ts';
 import { checkTree } from './pickle/check-tree.ts';
 import { GLOBALS } from './pickle/globals.ts';
 import { runPickle } from './pickle/machine.ts';
@@ -25,7 +24,7 @@ export const unfoldedLimit = (bytes: number): number => 1_000_000 + 16 * bytes;
  * @throws DataError when it is damaged, names anything but harmless types, or unfolds to absurd sizes.
  */
 export function parsePickle(bytes: Uint8Array, name: string): unknown {
-  const fail = failureOf(name);
+  const fail = dataFailure(name);
   const { value } = runPickle(bytes, 0, { globals: GLOBALS }, fail);
   checkTree(value, unfoldedLimit(bytes.length), fail);
   return value;
@@ -33,7 +32,7 @@ export function parsePickle(bytes: Uint8Array, name: string): unknown {
 
 /** {@link parsePickle} of a file. */
 export const readPickle = async (path: string): Promise<unknown> =>
-  parsePickle(await readWhole(path, MAX_FILE_BYTES, failureOf(path)), path);
+  parsePickle(await readWhole(path, MAX_FILE_BYTES, dataFailure(path)), path);
 
 /**
  * Writes a value as Python's `pickle.dump(value, file, protocol=4)` does: Map or plain object → dict, array → list,
@@ -43,9 +42,3 @@ export const readPickle = async (path: string): Promise<unknown> =>
  */
 export const writePickle = (path: string, value: Picklable): Promise<void> =>
   writeFileAtomic(path, encodePickle(value));
-
-const failureOf =
-  (name: string): Fail =>
-  (problem, cause) => {
-    throw new DataError(`Cannot read ${name}: ${problem}.`, 'Check the path, or make the file again.', { cause });
-  };

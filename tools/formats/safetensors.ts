@@ -4,33 +4,23 @@
  * without holes. The header is padded with spaces so that the data starts at a multiple of 8, and tensors are stored by
  * falling element size, so every element is aligned in a mapped file.
  */
-import { CheckpointError, reasonOf } from '../errors.ts';
+import { reasonOf } from '../errors.ts';
 import { writeFileAtomic } from './atomic.ts';
-import { type Fail, type OpenFile, readRange, withFile } from './file-bytes.ts';
+import { checkpointFailure, type Fail, type OpenFile, readRange, withFile } from './file-bytes.ts';
 import { isRecord } from './json.ts';
-import type { ArrayOf, DType, LazyArray } from './ndarray.ts';
-
-/** Float16 and bfloat16 numbers stay raw bits in a Uint16Array; booleans are bytes 0 and 1. */
-const ARRAYS = {
-  F64: Float64Array,
-  I64: BigInt64Array,
-  U64: BigUint64Array,
-  F32: Float32Array,
-  I32: Int32Array,
-  U32: Uint32Array,
-  F16: Uint16Array,
-  BF16: Uint16Array,
-  I16: Int16Array,
-  U16: Uint16Array,
-  I8: Int8Array,
-  U8: Uint8Array,
-  BOOL: Uint8Array,
-} as const;
-
-export type SafetensorDtype = keyof typeof ARRAYS;
+import {
+  type ArrayOf,
+  arrayOver,
+  bytesOf,
+  bytesPerElement,
+  type DType,
+  isArrayOf,
+  isCount,
+  type LazyArray,
+} from './ndarray.ts';
 
 /** What NumPy and PyTorch call the types. */
-const NAMES: Readonly<Record<SafetensorDtype, DType>> = {
+const TYPES = {
   F64: 'float64',
   I64: 'int64',
   U64: 'uint64',
@@ -44,13 +34,15 @@ const NAMES: Readonly<Record<SafetensorDtype, DType>> = {
   I8: 'int8',
   U8: 'uint8',
   BOOL: 'bool',
-};
+} as const satisfies Record<string, DType>;
+
+export type SafetensorDtype = keyof typeof TYPES;
 
 type TensorOf<D extends SafetensorDtype> = {
   readonly dtype: D;
   readonly shape: readonly number[];
   /** Row-major elements. */
-  readonly data: InstanceType<(typeof ARRAYS)[D]>;
+  readonly data: ArrayOf<(typeof TYPES)[D]>;
 };
 /** One tensor in memory; testing `dtype` narrows the type of `data`. */
 export type SafeTensor = { [D in SafetensorDtype]: TensorOf<D> }[SafetensorDtype];
@@ -59,21 +51,21 @@ type LazyTensorOf<D extends SafetensorDtype> = {
   readonly dtype: D;
   readonly shape: readonly number[];
   /** `count` row-major elements from `first` on; all of them by default. */
-  read(first?: number, count?: number): Promise<InstanceType<(typeof ARRAYS)[D]>>;
+  read(first?: number, count?: number): Promise<ArrayOf<(typeof TYPES)[D]>>;
 };
 /** One tensor elsewhere, in a file or on a device, whose elements come when asked for. */
 export type LazySafeTensor = { [D in SafetensorDtype]: LazyTensorOf<D> }[SafetensorDtype];
 
 /** A tensor under the type names of other formats. */
 export const arrayOfSafeTensor = ({ dtype, shape, read }: LazySafeTensor): LazyArray => ({
-  dtype: NAMES[dtype],
+  dtype: TYPES[dtype],
   shape,
   read: (first, count) => read(first, count) as Promise<ArrayOf<DType>>,
 });
 
 /** An array of another format as a tensor to be written. */
 export const safeTensorOf = (array: LazyArray): LazySafeTensor => {
-  const dtype = (Object.keys(NAMES) as SafetensorDtype[]).find((name) => NAMES[name] === array.dtype)!;
+  const dtype = (Object.keys(TYPES) as SafetensorDtype[]).find((name) => TYPES[name] === array.dtype)!;
   return { dtype, shape: array.shape, read: (first, count) => array.read(first, count) } as LazySafeTensor;
 };
 
@@ -118,10 +110,7 @@ export async function readSafetensors(path: string): Promise<Safetensors> {
  * @throws CheckpointError naming the file and what is wrong with it; also from `read`, when the file was replaced since.
  */
 export async function openSafetensors(path: string): Promise<Safetensors<LazySafeTensor>> {
-  const fail: Fail = (problem, cause) => {
-    const remedy = 'Check the path, or copy or download the file again.';
-    throw new CheckpointError(`Cannot read ${path}: ${problem}.`, remedy, { cause });
-  };
+  const fail = checkpointFailure(path);
   const opened = await withFile(path, fail, async (file) => ({
     version: file.version,
     ...(await readHeader(file, fail)),
@@ -129,7 +118,7 @@ export async function openSafetensors(path: string): Promise<Safetensors<LazySaf
   const { metadata, entries, dataStart } = opened;
   const tensors = new Map<string, LazySafeTensor>();
   for (const { name, dtype, shape, begin, end } of entries) {
-    const width = ARRAYS[dtype].BYTES_PER_ELEMENT;
+    const width = bytesPerElement(TYPES[dtype]);
     const size = (end - begin) / width;
     const read = (first = 0, count = size - first) =>
       withFile(path, fail, async (file) => {
@@ -137,7 +126,7 @@ export async function openSafetensors(path: string): Promise<Safetensors<LazySaf
           throw new RangeError(`Tensor "${name}" has ${size} elements, not ${first} to ${first + count}.`);
         if (file.version !== opened.version) fail('it was replaced while it was in use');
         const bytes = await readRange(file, dataStart + begin + first * width, count * width, fail);
-        return new ARRAYS[dtype](bytes.buffer);
+        return arrayOver(TYPES[dtype], bytes.buffer);
       });
     tensors.set(name, { dtype, shape, read } as LazySafeTensor);
   }
@@ -159,8 +148,6 @@ async function readHeader(file: OpenFile, fail: Fail) {
   checkLayout(entries, size - 8 - length, fail);
   return { metadata, entries, dataStart: 8 + length };
 }
-
-const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 
 function parseHeader(bytes: Uint8Array, fail: Fail): Record<string, unknown> {
   try {
@@ -184,13 +171,13 @@ function readMetadata(header: Record<string, unknown>, fail: Fail): Record<strin
 function readEntry(name: string, value: unknown, fail: Fail): Entry {
   if (!isRecord(value)) return fail(`tensor "${name}" is not described by an object`);
   const { dtype, shape, data_offsets: offsets } = value;
-  if (typeof dtype !== 'string' || !Object.hasOwn(ARRAYS, dtype)) {
+  if (typeof dtype !== 'string' || !Object.hasOwn(TYPES, dtype)) {
     return fail(`tensor "${name}" has the unknown dtype ${JSON.stringify(dtype)}`);
   }
-  if (!Array.isArray(shape) || !shape.every(isSize)) {
+  if (!Array.isArray(shape) || !shape.every(isCount)) {
     return fail(`tensor "${name}" has the impossible shape ${JSON.stringify(shape)}`);
   }
-  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isSize)) {
+  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount)) {
     return fail(`tensor "${name}" has the impossible data_offsets ${JSON.stringify(offsets)}`);
   }
   const [begin, end] = offsets as [number, number];
@@ -204,7 +191,7 @@ function readEntry(name: string, value: unknown, fail: Fail): Entry {
 }
 
 const byteLength = (dtype: SafetensorDtype, shape: readonly number[]): number =>
-  shape.reduce((product, extent) => product * extent, ARRAYS[dtype].BYTES_PER_ELEMENT);
+  shape.reduce((product, extent) => product * extent, bytesPerElement(TYPES[dtype]));
 
 /** The tensors must fill the data section: one after the other, no overlap, no hole, nothing left over. */
 function checkLayout(entries: readonly Entry[], available: number, fail: Fail): void {
@@ -231,7 +218,7 @@ export async function writeSafetensors(
   metadata: Readonly<Record<string, string>>,
   tensors: Iterable<readonly [string, SafeTensor | LazySafeTensor]>,
 ): Promise<void> {
-  const width = ({ dtype }: { dtype: SafetensorDtype }): number => ARRAYS[dtype].BYTES_PER_ELEMENT;
+  const width = ({ dtype }: { dtype: SafetensorDtype }): number => bytesPerElement(TYPES[dtype]);
   const stored = [...tensors].sort(([, a], [, b]) => width(b) - width(a));
   const header: [string, unknown][] = [];
   if (Object.keys(metadata).length > 0) header.push(['__metadata__', metadata]);
@@ -258,7 +245,7 @@ async function* content(
       yield bytesOf(tensor.data);
       continue;
     }
-    const width = ARRAYS[tensor.dtype].BYTES_PER_ELEMENT;
+    const width = bytesPerElement(TYPES[tensor.dtype]);
     const size = byteLength(tensor.dtype, tensor.shape) / width;
     for (let first = 0; first < size; first += WRITE_PIECE / width) {
       const count = Math.min(WRITE_PIECE / width, size - first);
@@ -269,14 +256,12 @@ async function* content(
   }
 }
 
-const bytesOf = (data: SafeTensor['data']): Uint8Array => new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-
 function checkData(
   name: string,
   { dtype, shape }: SafeTensor | LazySafeTensor,
   data: SafeTensor['data'],
   bytes: number,
 ) {
-  if (data.byteLength !== bytes || !(data instanceof ARRAYS[dtype]))
+  if (data.byteLength !== bytes || !isArrayOf(TYPES[dtype], data))
     throw new RangeError(`Tensor "${name}" of ${dtype} [${shape}] does not fit its ${data.byteLength} bytes of data.`);
 }

@@ -1,6 +1,5 @@
 /** PyTorch checkpoints (`torch.save`): both formats are read, the current one is written. */
-import { CheckpointError } from '../errors.ts';
-import { type Fail, readRange, withFile } from './file-bytes.ts';
+import { checkpointFailure, readRange, withFile } from './file-bytes.ts';
 import { checkTree } from './pickle/check-tree.ts';
 import { unfoldedLimit } from './pickle.ts';
 import { readLegacy } from './torch/read-legacy.ts';
@@ -19,10 +18,7 @@ const ZIP_SIGNATURE = 0x04034b50;
  * @throws CheckpointError naming the file when it is damaged, or holds more than tensors and plain values.
  */
 export async function readTorch(path: string): Promise<unknown> {
-  const fail: Fail = (problem, cause) => {
-    const remedy = 'Check the path, or copy or download the file again.';
-    throw new CheckpointError(`Cannot read ${path}: ${problem}.`, remedy, { cause });
-  };
+  const fail = checkpointFailure(path);
   return withFile(path, fail, async (file) => {
     if (file.size < 4) fail(`it is not a file of torch.save (${file.size} bytes)`);
     const start = new DataView((await readRange(file, 0, 4, fail)).buffer).getUint32(0, true);

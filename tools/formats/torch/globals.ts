@@ -1,5 +1,5 @@
 /** What a .pth file may name beside the harmless names of every pickle. */
-import { bytesPerElement, type DType, elementCount, isDType, isShape } from '../ndarray.ts';
+import { bytesPerElement, type DType, elementCount, isCount, isDType, isShape } from '../ndarray.ts';
 import { Callable, GLOBALS, type Globals, type Reject } from '../pickle/globals.ts';
 import { PickleObject, Tuple } from '../pickle/values.ts';
 import { lastPlace, TorchStorage, TorchTensor } from './tensor.ts';
@@ -49,8 +49,6 @@ export function storageName(dtype: DType): string {
 /** Elements that an expanded view may have beyond those of its storage. */
 const FREE_ELEMENTS = 2 ** 16;
 
-const isIndex = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
-
 function makeTensor(
   storage: unknown,
   dtype: DType | null,
@@ -59,10 +57,10 @@ function makeTensor(
 ): TorchTensor {
   if (!(storage instanceof TorchStorage)) return reject('a tensor has no storage');
   const type = dtype ?? storage.dtype ?? reject('a tensor has no dtype');
-  if (!isIndex(offset) || !isShape(shape) || !Array.isArray(strides)) {
+  if (!isCount(offset) || !isShape(shape) || !Array.isArray(strides)) {
     return reject(`a tensor has the impossible shape ${String(shape)}`);
   }
-  if (strides.length !== shape.length || !strides.every(isIndex)) {
+  if (strides.length !== shape.length || !strides.every(isCount)) {
     return reject(`a tensor [${shape}] has the impossible strides ${String(strides)}`);
   }
   const available = Math.floor(storage.bytes / bytesPerElement(type));

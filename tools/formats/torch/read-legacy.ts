@@ -4,7 +4,7 @@
  */
 import { CheckpointError } from '../../errors.ts';
 import { type Fail, type OpenFile, readRange } from '../file-bytes.ts';
-import { bytesPerElement, type DType } from '../ndarray.ts';
+import { bytesPerElement, type DType, isCount } from '../ndarray.ts';
 import type { Reject } from '../pickle/globals.ts';
 import { runPickle } from '../pickle/machine.ts';
 import { StorageType, TORCH_GLOBALS } from './globals.ts';
@@ -111,5 +111,3 @@ function parseHead(bytes: Uint8Array, { size, version }: OpenFile, path: string,
   if (new Set(keys).size !== keys.length) fail('its list of storages names one twice');
   return { value, keys: keys as unknown[], bigEndian, storages, end: position };
 }
-
-const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
