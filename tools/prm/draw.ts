@@ -172,7 +172,7 @@ function instancePanels(
   const responses: RgbImage = { width: photo.width, height: photo.height, rgb: new Uint8Array(photo.rgb.length) };
   instances.forEach(({ peaks }, i) => {
     const merged = new Float32Array(canvas.width * canvas.height);
-    for (const peak of peaks) for (const [p, value] of cues.responses[peak].entries()) merged[p] += value;
+    for (const peak of peaks) for (let p = 0; p < merged.length; p++) merged[p] += cues.responses[peak][p];
     const heat = responseHeat(merged, canvas, photo);
     for (let p = 0; p < heat.length; p++)
       blend(responses, p % photo.width, Math.floor(p / photo.width), classColour(i), heat[p]);
