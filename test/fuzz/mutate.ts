@@ -112,12 +112,10 @@ export function* mutants(files: readonly Uint8Array[], count: number): Generator
   }
 }
 
-/** The files cut at every byte, or, where there are more than `count` bytes, at so many of them. */
-export function* cuts(files: readonly Uint8Array[], count: number): Generator<Damaged> {
-  const total = files.reduce((sum, { length }) => sum + length, 0);
-  const step = Math.max(1, Math.ceil(total / count));
+/** The files cut at every byte. */
+export function* cuts(files: readonly Uint8Array[]): Generator<Damaged> {
   for (const file of files) {
-    for (let size = 0; size < file.length; size += step) yield [`cut at ${size}`, file.slice(0, size)];
+    for (let size = 0; size < file.length; size++) yield [`cut at ${size}`, file.slice(0, size)];
   }
 }
 
