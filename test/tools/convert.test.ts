@@ -175,7 +175,7 @@ test('the command prints names, types and shapes, and where weights would go', a
 
   for (const [args, message] of [
     [[fixture('checkpoint.pth')], /no name to write to/],
-    [[fixture('checkpoint.pth'), out, '--preset', 'resnet50_voc'], /Give both --preset and --data/],
+    [[fixture('checkpoint.pth'), out, '--preset', 'resnet50_voc'], /Give --data, and --preset or --cfg/],
   ] as const) {
     const failed = await cim('convert', ...args);
     assert.is(failed.code, 1);

@@ -48,13 +48,18 @@ async function recipeFor(
   fallback: 'small' | 'demo',
 ): Promise<Recipe> {
   const known = begun(out) ? recipeFile(out) : defaultPreset(device.adapter, fallback);
-  const recipe =
-    cfg === undefined
-      ? await chooseRecipe({ preset: preset ?? known, set })
-      : recipeOf(await readOriginalConfig(cfg, settingPairs(set)), cfg);
+  const recipe = await recipeNamed({ preset: preset ?? known, cfg, set });
   console.error(`Recipe ${recipe.name}: ${recipe.description}`);
   return recipe;
 }
+
+/** The recipe of a preset or file, or of a configuration of the original, with settings changed. @throws ConfigError */
+export const recipeNamed = async ({
+  preset,
+  cfg,
+  set,
+}: Pick<RunCommandOptions, 'cfg' | 'set'> & { preset: string }): Promise<Recipe> =>
+  cfg === undefined ? chooseRecipe({ preset, set }) : recipeOf(await readOriginalConfig(cfg, settingPairs(set)), cfg);
 
 /** `KEY VALUE KEY VALUE …`, as the original takes settings. */
 function settingPairs(words: readonly string[]): ConfigSetting[] {

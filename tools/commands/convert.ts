@@ -1,9 +1,10 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { GlobalOptions } from '../cli/options.ts';
 
 interface ConvertOptions {
   readonly inspect: boolean;
   readonly preset?: string;
+  readonly cfg?: string;
   readonly set: string[];
   readonly data?: string;
 }
@@ -17,12 +18,18 @@ export function register(program: Command): void {
       'after',
       `
 Reads .pth, .safetensors, .pkl, .npy and .mat; writes .pth, .safetensors, .pkl and .json.
-A run's checkpoint becomes the original's model_step*.pth. With --preset and --data one of the original's
+A run's checkpoint becomes the original's model_step*.pth. With --data, and --preset or --cfg, one of the original's
 becomes the checkpoint of a run: write it to cim.safetensors in the run's folder.`,
     )
     .option('--inspect', 'only list what the file holds, and which network takes it', false)
-    .option('--preset <name>', 'the recipe of the run; with --inspect, load the weights into its network')
-    .option('--set <key=value...>', 'change single settings of the recipe', [])
+    .addOption(
+      new Option(
+        '--preset <name>',
+        'the recipe of the run, a preset or a file; with --inspect, load the weights into its network',
+      ).conflicts('cfg'),
+    )
+    .option('--cfg <file>', 'a configuration of the original, in place of a preset')
+    .option('--set <key=value...>', 'change single settings of the recipe; of a --cfg: KEY VALUE', [])
     .option('--data <folder>', "the run's data set, for its classes")
     .action(async (from: string, to: string | undefined, options: ConvertOptions, command: Command) => {
       const { convertCommand } = await import('../convert/command.ts');

@@ -1,10 +1,11 @@
 /** What `cim convert` does. */
+import type { Recipe } from '@cim/model/recipe/recipe';
 import type { GlobalOptions } from '../cli/options.ts';
+import { recipeNamed } from '../cli/run-command.ts';
 import { textTable } from '../cli/table.ts';
 import { withDevice } from '../cli/with-device.ts';
 import { openDataset } from '../datasets/open.ts';
 import { CheckpointError, ConfigError } from '../errors.ts';
-import { chooseRecipe } from '../pipeline/recipe-options.ts';
 import { reportLines } from '../weights/published.ts';
 import { type ConversionReport, convertFile, listArrays, type RunOfCheckpoint } from './convert.ts';
 import { inspectWeights, loadIntoRecipe } from './inspect.ts';
@@ -12,7 +13,8 @@ import { inspectWeights, loadIntoRecipe } from './inspect.ts';
 interface ConvertOptions {
   readonly inspect: boolean;
   readonly preset?: string;
-  readonly set: readonly string[];
+  readonly cfg?: string;
+  readonly set: string[];
   readonly data?: string;
 }
 
@@ -34,21 +36,26 @@ export async function convertCommand(
   console.log(`${arrays.length} arrays: ${to}`);
 }
 
-async function runOf({ preset, set, data }: ConvertOptions): Promise<RunOfCheckpoint | undefined> {
-  if (preset === undefined && data === undefined) return undefined;
-  if (preset === undefined || data === undefined) {
-    throw new ConfigError('A checkpoint of a run needs its recipe and its classes.', 'Give both --preset and --data.');
+/** The recipe that the options name, if they name one. */
+const chosenRecipe = async ({ preset, cfg, set }: ConvertOptions): Promise<Recipe | null> =>
+  preset === undefined && cfg === undefined ? null : recipeNamed({ preset: preset ?? '', cfg, set });
+
+async function runOf(options: ConvertOptions): Promise<RunOfCheckpoint | undefined> {
+  const { data } = options;
+  const recipe = await chosenRecipe(options);
+  if (recipe === null && data === undefined) return undefined;
+  if (recipe === null || data === undefined) {
+    throw new ConfigError(
+      'A checkpoint of a run needs its recipe and its classes.',
+      'Give --data, and --preset or --cfg.',
+    );
   }
-  const [recipe, { classes }] = [
-    await chooseRecipe({ preset, set }),
-    await openDataset({ path: data, split: 'train' }),
-  ];
-  return { recipe, classes };
+  return { recipe, classes: (await openDataset({ path: data, split: 'train' })).classes };
 }
 
-async function inspect(file: string, { preset, set }: ConvertOptions, global: GlobalOptions): Promise<string[]> {
-  if (preset !== undefined) {
-    const recipe = await chooseRecipe({ preset, set });
+async function inspect(file: string, options: ConvertOptions, global: GlobalOptions): Promise<string[]> {
+  const recipe = await chosenRecipe(options);
+  if (recipe !== null) {
     return withDevice(global, async (device) => reportLines(await loadIntoRecipe(device, file, recipe)));
   }
   const { arrays } = await listArrays(file);
