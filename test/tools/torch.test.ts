@@ -145,7 +145,7 @@ test('archives that lie are refused', async () => {
   deepStrictEqual(await readTorch(path), new Map());
 
   await refused(await archive({ '../../etc/data.pkl': PICKLE }), /invalid relative path/);
-  await refused(await archive({ '/tmp/data.pkl': PICKLE }), /absolute path/);
+  await refused(await archive({ '/etc/data.pkl': PICKLE }), /absolute path/);
   await refused(await archive({ 'a\\..\\data.pkl': PICKLE }), /invalid characters in fileName/);
   await refused(await archive({ 'a/other': PICKLE }), /no single data\.pkl/);
   await refused(await archive({ 'a/data.pkl': PICKLE, 'b/data.pkl': PICKLE }), /no single data\.pkl/);

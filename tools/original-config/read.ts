@@ -47,10 +47,13 @@ export function parseOriginalConfig(
   return config;
 }
 
+/** Warnings are problems here, and are not printed. */
+const YAML = { schema: 'core', prettyErrors: false, logLevel: 'error' } as const;
+
 /** Plain values only: a tag would ask for an object of some class. */
 function parseYaml(text: string, name: string): unknown {
   try {
-    const document = parseDocument(text, { schema: 'core', prettyErrors: false });
+    const document = parseDocument(text, YAML);
     const [problem] = [...document.errors, ...document.warnings];
     if (problem) throw problem;
     return document.toJS({ maxAliasCount: 0 });
@@ -106,7 +109,7 @@ const unquoted = (value: unknown): unknown =>
 /** A Python literal: `(480, 576)`, `['a',]`, `True`, `1e-5`. What is none stays a text. */
 function literal(text: string): unknown {
   try {
-    const document = parseDocument(brackets(text), { schema: 'core', prettyErrors: false });
+    const document = parseDocument(brackets(text), YAML);
     return document.errors.length + document.warnings.length > 0 ? text : document.toJS({ maxAliasCount: 0 });
   } catch {
     return text;
