@@ -48,11 +48,10 @@ export function sgd({
     source: (constants) => wgsl`${linearIndex(WORKGROUP)}
   if (i >= u.n) { return; }
   let value = p[i];
-  let gradient = scale[0] * grad[i] + u.weightDecay * value;
-  let change = u.mu * momentum[i] + gradient;
+  let change = u.mu * momentum[i] + scale[0] * grad[i] + u.weightDecay * value;
   momentum[i] = change;
 #if ${constants.nesterov}
-  p[i] = value - u.lr * (gradient + u.mu * change);
+  p[i] = value - u.lr * (scale[0] * grad[i] + u.weightDecay * value + u.mu * change);
 #else
   p[i] = value - u.lr * change;
 #endif
