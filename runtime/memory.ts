@@ -5,11 +5,15 @@ export interface Block {
   readonly id: number;
   readonly buffer: GPUBuffer;
   readonly capacity: number;
+  /** Bytes that its holder asked for. */
+  requested: number;
 }
 
 export interface MemoryUse {
   /** Bytes held by undisposed tensors. */
   readonly live: number;
+  /** The same without the padding of buffers. */
+  readonly requested: number;
   /** The largest `live` so far. */
   readonly peak: number;
   /** Bytes of GPU buffers that exist, live or waiting for reuse. */
@@ -38,8 +42,11 @@ export class MemoryPool {
   #idleBytes = 0;
   #nextId = 1;
   #live = 0;
+  #requested = 0;
   #peak = 0;
   #reserved = 0;
+  /** Called after every change of what is in use. */
+  onChange: ((use: MemoryUse) => void) | undefined;
 
   constructor(device: GPUDevice, options: { budget: number; idleLimit: number; onDestroy: (block: Block) => void }) {
     this.#device = device;
@@ -49,7 +56,7 @@ export class MemoryPool {
   }
 
   get use(): MemoryUse {
-    return { live: this.#live, peak: this.#peak, reserved: this.#reserved };
+    return { live: this.#live, requested: this.#requested, peak: this.#peak, reserved: this.#reserved };
   }
 
   acquire(bytes: number): Block {
@@ -70,22 +77,27 @@ export class MemoryPool {
         size: capacity,
         usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST,
       });
-      block = { id: this.#nextId++, buffer, capacity };
+      block = { id: this.#nextId++, buffer, capacity, requested: 0 };
       this.#reserved += capacity;
     }
     this.#live += capacity;
+    block.requested = bytes;
+    this.#requested += bytes;
     this.#peak = Math.max(this.#peak, this.#live);
+    this.onChange?.(this.use);
     return block;
   }
 
   release(block: Block): void {
     this.#live -= block.capacity;
+    this.#requested -= block.requested;
     let bin = this.#free.get(block.capacity);
     if (!bin) this.#free.set(block.capacity, (bin = []));
     bin.push(block);
     this.#idle.add(block);
     this.#idleBytes += block.capacity;
     if (this.#idleBytes > this.#idleLimit) this.#trim(this.#idleBytes - this.#idleLimit);
+    this.onChange?.(this.use);
   }
 
   /** Destroys idle buffers, oldest first, until `bytes` are given back. */

@@ -77,3 +77,10 @@ export function parseShare(text: string): number {
     throw new InvalidArgumentError('It must be a number from 0 to 1.');
   return value;
 }
+
+/** Height and width, `128x160`. */
+export function parseSize(text: string): [height: number, width: number] {
+  const [, height, width] = /^(\d+)[x×](\d+)$/.exec(text) ?? [];
+  if (!(Number(height) > 0 && Number(width) > 0)) throw new InvalidArgumentError('Write it as 128x160.');
+  return [Number(height), Number(width)];
+}

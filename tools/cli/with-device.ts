@@ -1,16 +1,20 @@
-import { Device } from '@cim/runtime';
+import { Device, type DeviceOptions } from '@cim/runtime';
 import { writeFileAtomic } from '../formats/atomic.ts';
 import { deviceOptions, type GlobalOptions } from './options.ts';
 import { textTable } from './table.ts';
 
 /**
  * Runs `work` on the device that the options ask for, writes the trace if wanted, and closes the device, whatever
- * happens. What runs the kernels is said on stderr.
+ * happens. What runs the kernels is said on stderr. `more` settles what no option does.
  *
  * @throws GpuUnavailableError when there is no such adapter; OutputError when the trace cannot be written.
  */
-export async function withDevice<T>(options: GlobalOptions, work: (device: Device) => Promise<T>): Promise<T> {
-  const device = await Device.open(deviceOptions(options));
+export async function withDevice<T>(
+  options: GlobalOptions,
+  work: (device: Device) => Promise<T>,
+  more: DeviceOptions = {},
+): Promise<T> {
+  const device = await Device.open({ ...deviceOptions(options), ...more });
   const { driver, description, vendor, device: model } = device.adapter;
   console.error(`Running on ${driver}: ${description || `${vendor} ${model}`}`);
   try {

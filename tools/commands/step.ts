@@ -1,5 +1,5 @@
-import { type Command, InvalidArgumentError } from 'commander';
-import { type GlobalOptions, parseCount } from '../cli/options.ts';
+import type { Command } from 'commander';
+import { type GlobalOptions, parseCount, parseSize } from '../cli/options.ts';
 
 interface Options {
   readonly recipe: string;
@@ -45,10 +45,4 @@ export function register(program: Command): void {
         ),
       );
     });
-}
-
-function parseSize(text: string): [number, number] {
-  const [, height, width] = /^(\d+)[x×](\d+)$/.exec(text) ?? [];
-  if (!(Number(height) > 0 && Number(width) > 0)) throw new InvalidArgumentError('Write it as 128x160.');
-  return [Number(height), Number(width)];
 }

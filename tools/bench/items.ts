@@ -1,0 +1,175 @@
+/** The kernels that training spends its time in, at the sizes of HRNet-W48 on images of 480×640. */
+import {
+  type ConvShape,
+  convBytes,
+  convFlops,
+  type GemmShape,
+  gemmBytes,
+  gemmFlops,
+  outputHeight,
+  outputWidth,
+  type Plan,
+  pairwiseOverlap,
+  planConvForward,
+  planConvInputGradient,
+  planConvWeightGradient,
+  planGemm,
+} from '@cim/kernels';
+import { step } from '@cim/kernels/plan';
+import { type Device, Generator, type Shape, sizeOf, type Tensor } from '@cim/runtime';
+import { closest } from 'fastest-levenshtein';
+import { ConfigError } from '../errors.ts';
+import { type BenchItem, planRun } from './item.ts';
+
+/** Values that repeat in an input: enough that no cache holds their products. */
+const DISTINCT = 2 ** 16;
+
+/** Uniform values in [−1, 1). */
+function noise(device: Device, shape: Shape): Tensor {
+  const generator = new Generator(1);
+  const block = Float32Array.from({ length: Math.min(DISTINCT, sizeOf(shape)) }, () => 2 * generator.uniform() - 1);
+  const values = new Float32Array(sizeOf(shape));
+  for (let i = 0; i < values.length; i += DISTINCT) values.set(block.subarray(0, values.length - i), i);
+  return device.tensor(values, shape);
+}
+
+type ConvSizes = Omit<ConvShape, 'stride' | 'padding' | 'dilation'> & { readonly stride?: number };
+
+/** A convolution without bias, padded to keep its size at stride 1, and its two gradients. */
+export function convItems(id: string, sizes: ConvSizes): BenchItem[] {
+  const s: ConvShape = { stride: 1, dilation: 1, ...sizes, padding: (sizes.kh - 1) / 2 };
+  const x = (device: Device): Tensor => noise(device, [s.n, s.ci, s.h, s.w]);
+  const weight = (device: Device): Tensor => noise(device, [s.co, s.ci, s.kh, s.kw]);
+  const y = (device: Device): Tensor => noise(device, [s.n, s.co, outputHeight(s), outputWidth(s)]);
+  const stride = s.stride > 1 ? ` stride ${s.stride}` : '';
+  const common = { flops: convFlops(s), bytes: convBytes(s) };
+  const title = `conv ${s.ci}→${s.co} ${s.kh}×${s.kw}${stride} at ${s.n > 1 ? `${s.n}×` : ''}${s.h}×${s.w}`;
+  return [
+    {
+      ...common,
+      id: `${id}.forward`,
+      title,
+      setup(device) {
+        const operands = { x: x(device), weight: weight(device), y: y(device) };
+        const plan = planConvForward(s, { bias: false, relu: false }, device.adapter.subgroupSize);
+        return planRun(device, plan, { ...operands, bias: operands.weight });
+      },
+    },
+    {
+      ...common,
+      id: `${id}.inputGradient`,
+      title: `${title}, gradient to x`,
+      setup(device) {
+        const plan = planConvInputGradient(s, false, device.adapter.subgroupSize);
+        return planRun(device, plan, { dy: y(device), weight: weight(device), dx: x(device) });
+      },
+    },
+    {
+      ...common,
+      id: `${id}.weightGradient`,
+      title: `${title}, gradient to the weight`,
+      setup(device) {
+        const plan = planConvWeightGradient(s, false, device.adapter.subgroupSize, device.maxBinding);
+        return planRun(device, plan, { x: x(device), dy: y(device), dw: weight(device) });
+      },
+    },
+  ];
+}
+
+/** A matrix product; A, B and C by their shapes in memory. */
+export const gemmItem = (id: string, title: string, shape: GemmShape): BenchItem => ({
+  id,
+  title,
+  flops: gemmFlops(shape),
+  bytes: gemmBytes(shape),
+  setup(device) {
+    const { m, n, k, transposeA, transposeB } = shape;
+    const a = noise(device, transposeA ? [k, m] : [m, k]);
+    const b = noise(device, transposeB ? [n, k] : [k, n]);
+    const plan: Plan = planGemm(shape, {}, device.adapter.subgroupSize, device.maxBinding);
+    return planRun(device, plan, { a, b, bias: b, c: device.empty([m, n]) });
+  },
+});
+
+/** A linear layer of `rows` inputs without bias, x [rows, inner], weight [outer, inner], and its two gradients. */
+export function linearItems(id: string, rows: number, inner: number, outer: number): BenchItem[] {
+  const title = `linear ${rows}×${inner}→${outer}`;
+  return [
+    gemmItem(`${id}.forward`, title, { m: rows, n: outer, k: inner, transposeB: true }),
+    gemmItem(`${id}.inputGradient`, `${title}, gradient to x`, { m: rows, n: inner, k: outer }),
+    gemmItem(`${id}.weightGradient`, `${title}, gradient to the weight`, {
+      m: outer,
+      n: inner,
+      k: rows,
+      transposeA: true,
+    }),
+  ];
+}
+
+/** IoU and containment of all pairs of n masks of random pixels. */
+export function overlapItem(id: string, n: number, width: number, height: number): BenchItem {
+  const words = Math.ceil((width * height) / 32);
+  const kernel = pairwiseOverlap({ n, words });
+  return {
+    id,
+    title: `IoU and containment of ${n} masks of ${width}×${height}`,
+    flops: 0,
+    bytes: kernel.bytes,
+    setup(device) {
+      const generator = new Generator(1);
+      const block = Uint32Array.from(
+        { length: DISTINCT },
+        () => 2 ** 16 * generator.integer(2 ** 16) + generator.integer(2 ** 16),
+      );
+      const last = width * height - 32 * (words - 1);
+      const packed = Uint32Array.from({ length: n * words }, (_, i) => {
+        const bits = block[i % DISTINCT];
+        return i % words === words - 1 && last < 32 ? bits & (2 ** last - 1) : bits;
+      });
+      const bindings = { packed: 'packed', iou: 'iou', containment: 'containment' };
+      return planRun(
+        device,
+        { steps: [step(kernel, bindings)], scratch: {} },
+        {
+          packed: device.tensor(packed, [n, words], 'u32'),
+          iou: device.empty([n, n]),
+          containment: device.empty([n, n]),
+        },
+      );
+    },
+  };
+}
+
+/** RoIs of the mask branch's convolution. */
+const ROIS = { full: 200, quick: 20 };
+
+export const standardItems = ({ quick }: { quick: boolean }): BenchItem[] => [
+  ...convItems('a', { n: 1, ci: 64, co: 64, kh: 3, kw: 3, h: 120, w: 160 }),
+  ...convItems('b', { n: 1, ci: 48, co: 48, kh: 3, kw: 3, h: 120, w: 160 }),
+  ...convItems('c', { n: 1, ci: 96, co: 96, kh: 3, kw: 3, h: 60, w: 80 }),
+  ...convItems('d', { n: 1, ci: 192, co: 192, kh: 3, kw: 3, h: 30, w: 40 }),
+  ...convItems('e', { n: 1, ci: 384, co: 384, kh: 3, kw: 3, h: 15, w: 20 }),
+  ...convItems('f', { n: 1, ci: 256, co: 64, kh: 1, kw: 1, h: 120, w: 160 }),
+  ...convItems('g', { n: 1, ci: 3, co: 64, kh: 3, kw: 3, h: 480, w: 640, stride: 2 }),
+  ...convItems('m', { n: quick ? ROIS.quick : ROIS.full, ci: 512, co: 256, kh: 3, kw: 3, h: 7, w: 7 }),
+  gemmItem('G1', 'matrix product 1024×1024×1024', { m: 1024, n: 1024, k: 1024 }),
+  ...linearItems('G2', 200, 12544, 1024),
+  overlapItem('mask', 1000, 500, 375),
+];
+
+/**
+ * The items whose id, or a part of it, is one of `words`; all without words.
+ * @throws ConfigError for a word that names no item.
+ */
+export function selectItems(items: readonly BenchItem[], words: readonly string[]): BenchItem[] {
+  const namedBy = (id: string, word: string): boolean => id === word || id.split('.').includes(word);
+  for (const word of words) {
+    if (items.some(({ id }) => namedBy(id, word))) continue;
+    const names = [...new Set(items.flatMap(({ id }) => [id, ...id.split('.')]))];
+    throw new ConfigError(
+      `--filter ${word} names nothing that is measured.`,
+      `Did you mean ${closest(word, names)}? The names are ${names.join(', ')}.`,
+    );
+  }
+  return items.filter(({ id }) => words.length === 0 || words.some((word) => namedBy(id, word)));
+}

@@ -1,0 +1,66 @@
+import type { Device } from '@cim/runtime';
+import type { Command } from 'commander';
+import { type GlobalOptions, parseCount, parseSize, parseWhole } from '../cli/options.ts';
+
+interface Options {
+  readonly filter: string[];
+  readonly quick: boolean;
+  readonly json?: string;
+}
+
+interface MemoryOptions {
+  readonly recipe: string;
+  readonly size: readonly [height: number, width: number];
+  readonly proposals: number;
+  readonly classes: number;
+}
+
+/** `cim bench` and `cim bench memory`. */
+export function register(program: Command): void {
+  const command = program
+    .command('bench')
+    .description('measure the kernels that training spends its time in, and what the adapter can do at most')
+    .option('--filter <names...>', 'only these: a shape (a), a kind (forward) or one item (a.forward)', [])
+    .option('--quick', 'fewer repeats, and a tenth of the regions of interest', false)
+    .option('--json <file>', 'write all figures to a file')
+    .action(async ({ filter, quick, json }: Options, command: Command) => {
+      const { withDevice } = await import('../cli/with-device.ts');
+      const { terminalReporter } = await import('../cli/reporter.ts');
+      const { writeFileAtomic } = await import('../formats/atomic.ts');
+      const { bench, FULL, QUICK } = await import('../bench/bench.ts');
+      const { selectItems, standardItems } = await import('../bench/items.ts');
+      const { ROOFLINE_SIZE, rooflineItems } = await import('../bench/roofline.ts');
+      const { measurementTable, rooflineLine } = await import('../bench/report.ts');
+      const items = selectItems(standardItems({ quick }), filter);
+      const work = async (device: Device): Promise<void> => {
+        const options = quick ? QUICK : FULL;
+        const cold = rooflineItems(ROOFLINE_SIZE).length + items.length;
+        const line = terminalReporter.progress('Measuring', cold + options.samples[1]);
+        const result = await bench(device, items, ROOFLINE_SIZE, options, {
+          onCold: ({ id }) => line.advance(1, id),
+          onRound: (spreading) => line.advance(1, `${spreading} still vary`),
+        }).finally(() => line.stop());
+        console.log(rooflineLine(result.roofline));
+        console.log(measurementTable(result.items, result.roofline));
+        console.log(`Times are ${result.timing}.`);
+        if (json !== undefined) await writeFileAtomic(json, JSON.stringify(result, null, 2));
+      };
+      await withDevice(command.optsWithGlobals<GlobalOptions>(), work, { trace: true });
+    });
+  command
+    .command('memory')
+    .description('GPU memory of a training step against the least that the lifetimes of its tensors allow')
+    .option('--recipe <name>', 'a preset, or a JSON or YAML file', 'demo')
+    .option('--size <height×width>', 'of the image, pixels', parseSize, [128, 160])
+    .option('--proposals <count>', 'proposals of the image', parseWhole, 64)
+    .option('--classes <count>', 'classes without background', parseCount, 20)
+    .action(async ({ size: [height, width], ...options }: MemoryOptions, command: Command) => {
+      const { withDevice } = await import('../cli/with-device.ts');
+      const { chooseRecipe } = await import('../pipeline/recipe-options.ts');
+      const { measureStepMemory, memoryLines } = await import('../bench/memory.ts');
+      const recipe = await chooseRecipe({ preset: options.recipe, set: [] });
+      await withDevice(command.optsWithGlobals<GlobalOptions>(), async (device) =>
+        console.log(memoryLines(await measureStepMemory(device, { ...options, recipe, height, width })).join('\n')),
+      );
+    });
+}
