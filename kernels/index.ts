@@ -1,5 +1,6 @@
 /** The one list of kernels. */
 
+export type { Candidate } from './candidate.ts';
 export * from './channels/channels.ts';
 export * from './conv/conv.ts';
 export * from './elementwise/elementwise.ts';
@@ -34,3 +35,4 @@ export * from './resize/resize.ts';
 export * from './roi/mask-fuse.ts';
 export * from './roi/roi-align.ts';
 export * from './softmax/softmax.ts';
+export * from './variants.ts';

@@ -13,6 +13,7 @@ import type { DriverChoice, DriverName, FoundAdapter } from './platform/driver.t
 import { findAdapter } from './platform/platform.ts';
 import { arrayOf, type DType, type Shape, Storage, sizeOf, Tensor, type TypedArray } from './tensor.ts';
 import { Tracer } from './trace.ts';
+import { Variants } from './variants.ts';
 
 export interface DeviceOptions {
   /** What runs the kernels. Default `auto`: a real GPU, else lavapipe, else SwiftShader. */
@@ -74,6 +75,8 @@ export class Device {
   readonly tracer: Tracer | undefined;
   readonly memory: MemoryPool;
   readonly pipelines: PipelineCache;
+  /** Chooses among the kernels that can run an operation. */
+  readonly variants = new Variants();
   /** Largest tensor, bytes: no binding may exceed it. */
   readonly maxBinding: number;
 

@@ -21,3 +21,5 @@ export class OutOfMemoryError extends ReportedError {}
 export class DeviceLostError extends ReportedError {}
 /** Tensors whose shapes, types or lifetimes do not fit the operation. */
 export class ShapeError extends ReportedError {}
+/** A kernel variant that is in no family. */
+export class UnknownVariantError extends ReportedError {}

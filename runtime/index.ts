@@ -8,3 +8,4 @@ export * from './sharded.ts';
 export * from './tape.ts';
 export * from './tensor.ts';
 export * from './trace.ts';
+export * from './variants.ts';

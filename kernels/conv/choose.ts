@@ -1,8 +1,8 @@
-/** Which variants run a convolution, by estimated work. A subgroup size of 0 is a device without subgroups. */
-import { LOAD, WIDEST_LANES } from '../gemm/choose.ts';
+/** The ways to run a convolution, by estimated work. A subgroup size of 0 is a device without subgroups. */
+import { byWork, type Candidate, hasLanes, LOAD } from '../candidate.ts';
 import { sumPartials } from '../gemm/partials.ts';
 import type { Kernel } from '../kernel.ts';
-import { type Plan, step } from '../plan.ts';
+import { type Plan, type Step, step } from '../plan.ts';
 import { convForwardDirect, convInputGradientDirect, convWeightGradientDirect, WORKGROUP } from './direct.ts';
 import { type ConvLanes, convForwardLanes, convInputGradientLanes } from './lanes.ts';
 import { distinct, passConstants, passLayout, range, reach } from './pass.ts';
@@ -51,42 +51,100 @@ const WEIGHT_TILES: readonly WeightTile[] = [
   { inputs: 1, outputs: 1, columns: 8 },
 ];
 
-const hasLanes = (subgroupSize: number): boolean => subgroupSize > 0 && subgroupSize <= WIDEST_LANES;
+type Family = 'conv.forward' | 'conv.inputGradient' | 'conv.weightGradient';
 
-/** y = conv(x, weight) + bias, through max(0, ·) when `relu`. Operands: x, weight, bias, y. */
-export function planConvForward(s: ConvShape, epilogue: { bias: boolean; relu: boolean }, subgroupSize: number): Plan {
-  const operands = { x: 'x', weight: 'weight', bias: 'bias', y: 'y' };
-  const tile = choosePass(s, false, subgroupSize);
-  const kernel = !tile
-    ? convForwardDirect(s, epilogue)
-    : hasLanes(subgroupSize)
-      ? convForwardLanes(s, { ...tile, subgroup: subgroupSize }, epilogue)
-      : convForwardTile(s, tile, epilogue);
-  return { steps: [step(kernel, operands)], scratch: {} };
+/** The name of a tiled candidate: of subgroups, or with a size of 0 portable. */
+const tileName = (family: Family, subgroupSize: number, tile: Tile | WeightTile): string =>
+  `${family}.${subgroupSize > 0 ? 'lanes' : 'tile'}.${Object.values(tile).join('x')}`;
+const directName = (family: Family): string => `${family}.direct`;
+
+export const CONV_VARIANTS: readonly string[] = [
+  ...familyNames('conv.forward', [...POINTWISE_LANES, ...LANES], TILES),
+  ...familyNames('conv.inputGradient', [...POINTWISE_LANES, ...LANES], TILES),
+  ...familyNames('conv.weightGradient', [...POINTWISE_WEIGHT_LANES, ...WEIGHT_LANES], WEIGHT_TILES),
+];
+
+function familyNames<T extends Tile | WeightTile>(family: Family, lanes: readonly T[], tiles: readonly T[]): string[] {
+  const names = [
+    ...lanes.map((tile) => tileName(family, 1, tile)),
+    ...tiles.map((tile) => tileName(family, 0, tile)),
+    directName(family),
+  ];
+  return [...new Set(names)];
 }
 
-/** The gradient to x. Operands: dy, weight, dx. */
-export function planConvInputGradient(s: ConvShape, accumulate: boolean, subgroupSize: number): Plan {
-  const operands = { dy: 'dy', weight: 'weight', dx: 'dx' };
-  const tile = choosePass(s, true, subgroupSize);
-  const kernel = !tile
-    ? convInputGradientDirect(s, accumulate)
-    : hasLanes(subgroupSize)
-      ? convInputGradientLanes(s, { ...tile, subgroup: subgroupSize }, accumulate)
-      : convInputGradientTile(s, tile, accumulate);
-  return { steps: [step(kernel, operands)], scratch: {} };
+/** What the three families differ in; a subgroup size of 0 stands for the portable tiles. */
+interface Ladder<T, Options> {
+  /** The tiles that fit, least estimated work first. */
+  readonly tiles: (subgroupSize: number) => readonly T[];
+  readonly tiled: (tile: T, subgroupSize: number, options: Options) => Plan;
+  readonly direct: (options: Options) => Plan;
 }
 
-/** The tile of least estimated work, its overhang included; undefined where none fits. */
-function choosePass(s: ConvShape, backward: boolean, subgroupSize: number): Tile | undefined {
+/** The heuristic's choice first: tiles of the kind that suits the device; where none fits the direct kernel. */
+function* climb<T extends Tile | WeightTile, Options>(
+  family: Family,
+  subgroupSize: number,
+  { tiles, tiled, direct }: Ladder<T, Options>,
+): Generator<Candidate<Options>> {
+  const candidates = (size: number): Candidate<Options>[] =>
+    tiles(size).map((tile) => ({
+      name: tileName(family, size, tile),
+      plan: (options) => tiled(tile, size, options),
+    }));
   const lanes = hasLanes(subgroupSize);
+  yield* candidates(lanes ? subgroupSize : 0);
+  yield { name: directName(family), plan: direct };
+  if (lanes) yield* candidates(0);
+}
+
+const single = (only: Step): Plan => ({ steps: [only], scratch: {} });
+
+/** The ways to run y = conv(x, weight) + bias, through max(0, ·) when `relu`. Operands: x, weight, bias, y. */
+export function convForwardCandidates(
+  s: ConvShape,
+  subgroupSize: number,
+): Generator<Candidate<{ bias: boolean; relu: boolean }>> {
+  const operands = { x: 'x', weight: 'weight', bias: 'bias', y: 'y' };
+  return climb('conv.forward', subgroupSize, {
+    tiles: (size) => passTiles(s, false, size),
+    tiled: (tile, subgroup, epilogue) =>
+      single(
+        step(
+          subgroup > 0 ? convForwardLanes(s, { ...tile, subgroup }, epilogue) : convForwardTile(s, tile, epilogue),
+          operands,
+        ),
+      ),
+    direct: (epilogue) => single(step(convForwardDirect(s, epilogue), operands)),
+  });
+}
+
+/** The ways to compute the gradient to x, or with `accumulate` to add it. Operands: dy, weight, dx. */
+export function convInputGradientCandidates(s: ConvShape, subgroupSize: number): Generator<Candidate<boolean>> {
+  const operands = { dy: 'dy', weight: 'weight', dx: 'dx' };
+  return climb('conv.inputGradient', subgroupSize, {
+    tiles: (size) => passTiles(s, true, size),
+    tiled: (tile, subgroup, accumulate) =>
+      single(
+        step(
+          subgroup > 0
+            ? convInputGradientLanes(s, { ...tile, subgroup }, accumulate)
+            : convInputGradientTile(s, tile, accumulate),
+          operands,
+        ),
+      ),
+    direct: (accumulate) => single(step(convInputGradientDirect(s, accumulate), operands)),
+  });
+}
+
+/** The tiles that fit, the overhang of each included in its work. */
+function passTiles(s: ConvShape, backward: boolean, subgroupSize: number): Tile[] {
+  const lanes = subgroupSize > 0;
   const constants = passConstants(s, backward);
   const inner = backward ? s.co : s.ci;
   const pointwise = s.kh * s.kw === 1;
-  let best: Tile | undefined;
-  let least = Infinity;
-  for (const tile of !lanes ? TILES : pointwise ? POINTWISE_LANES : LANES) {
-    if (backward && (tile.rows % s.stride !== 0 || tile.columns % s.stride !== 0)) continue;
+  return byWork<Tile>(!lanes ? TILES : pointwise ? POINTWISE_LANES : LANES, (tile) => {
+    if (backward && (tile.rows % s.stride !== 0 || tile.columns % s.stride !== 0)) return Infinity;
     const reachY = reach(tile.rows, s.kh, constants).flat();
     const reachX = reach(tile.columns, s.kw, constants).flat();
     const hits = (positions: readonly (number | undefined)[]) => positions.filter((p) => p !== undefined).length;
@@ -94,27 +152,39 @@ function choosePass(s: ConvShape, backward: boolean, subgroupSize: number): Tile
     const patch = distinct(reachY).length * distinct(reachX).length;
     const weights = s.kh * s.kw * tile.channels;
     const loads = lanes ? Math.ceil(patch / subgroupSize) + weights : patch + weights;
-    if (products > MAX_PRODUCTS || (!lanes && loads > MAX_LOADS)) continue;
+    if (products > MAX_PRODUCTS || (!lanes && loads > MAX_LOADS)) return Infinity;
     const { tiles, channels } = passLayout(s, tile, backward);
     const groups = Math.ceil(channels / (tile.channels * (lanes ? subgroupSize : 1)));
-    const work = tiles * groups * (inner * (loads * LOAD + products) + tile.rows * tile.columns * tile.channels * LOAD);
-    if (work < least) [best, least] = [tile, work];
-  }
-  return best;
+    return tiles * groups * (inner * (loads * LOAD + products) + tile.rows * tile.columns * tile.channels * LOAD);
+  });
 }
 
-/** The gradient to weight. Operands: x, dy, dw. Partial sums take at most `maxScratch` bytes. */
-export function planConvWeightGradient(
+/**
+ * The ways to compute the gradient to weight, or with `accumulate` to add it. Operands: x, dy, dw. Partial sums take at
+ * most `maxScratch` bytes.
+ */
+export function convWeightGradientCandidates(
   s: ConvShape,
-  accumulate: boolean,
   subgroupSize: number,
   maxScratch: number = Infinity,
-): Plan {
-  const tile = chooseWeightTile(s, subgroupSize);
+): Generator<Candidate<boolean>> {
+  const maxParts = Math.max(1, Math.floor(maxScratch / (4 * s.co * s.ci * s.kh * s.kw)));
+  return climb('conv.weightGradient', subgroupSize, {
+    tiles: (size) => weightTiles(s, size),
+    tiled: (tile, subgroup, accumulate) =>
+      planParts(s, tiledWeightGradient(s, { ...tile, ...weightLanes(subgroup) }, maxParts), accumulate),
+    direct: (accumulate) => planParts(s, directWeightGradient(s, maxParts), accumulate),
+  });
+}
+
+interface WeightGradient {
+  readonly parts: number;
+  readonly kernel: (accumulate: boolean) => Kernel<'x' | 'dy' | 'partial'>;
+}
+
+function planParts(s: ConvShape, { parts, kernel }: WeightGradient, accumulate: boolean): Plan {
+  if (parts === 1) return single(step(kernel(accumulate), { x: 'x', dy: 'dy', partial: 'dw' }));
   const size = s.co * s.ci * s.kh * s.kw;
-  const maxParts = Math.max(1, Math.floor(maxScratch / (4 * size)));
-  const { parts, kernel } = tile ? tiledWeightGradient(s, tile, maxParts) : directWeightGradient(s, maxParts);
-  if (parts === 1) return { steps: [step(kernel(accumulate), { x: 'x', dy: 'dy', partial: 'dw' })], scratch: {} };
   return {
     steps: [
       step(kernel(false), { x: 'x', dy: 'dy', partial: 'partial' }),
@@ -122,11 +192,6 @@ export function planConvWeightGradient(
     ],
     scratch: { partial: parts * size },
   };
-}
-
-interface WeightGradient {
-  readonly parts: number;
-  readonly kernel: (accumulate: boolean) => Kernel<'x' | 'dy' | 'partial'>;
 }
 
 function tiledWeightGradient(s: ConvShape, tile: ConvWeightTile, maxParts: number): WeightGradient {
@@ -148,23 +213,24 @@ function directWeightGradient(s: ConvShape, maxParts: number): WeightGradient {
   };
 }
 
-/** The tile of least estimated work, its overhang included; undefined where none fits. */
-function chooseWeightTile(s: ConvShape, subgroupSize: number): ConvWeightTile | undefined {
-  const subgroup = hasLanes(subgroupSize);
-  const workgroup = subgroup ? subgroupSize : PORTABLE_LANES;
-  let best: ConvWeightTile | undefined;
-  let least = Infinity;
-  for (const tile of !subgroup ? WEIGHT_TILES : s.kh * s.kw === 1 ? POINTWISE_WEIGHT_LANES : WEIGHT_LANES) {
-    const { inputs, outputs, columns } = tile;
+const weightLanes = (subgroupSize: number): Pick<ConvWeightTile, 'workgroup' | 'subgroup'> => ({
+  workgroup: subgroupSize > 0 ? subgroupSize : PORTABLE_LANES,
+  subgroup: subgroupSize > 0,
+});
+
+/** The tiles that fit, the overhang of each included in its work. */
+function weightTiles(s: ConvShape, subgroupSize: number): WeightTile[] {
+  const { workgroup, subgroup } = weightLanes(subgroupSize);
+  const pointwise = s.kh * s.kw === 1;
+  const tiles = !subgroup ? WEIGHT_TILES : pointwise ? POINTWISE_WEIGHT_LANES : WEIGHT_LANES;
+  return byWork(tiles, ({ inputs, outputs, columns }) => {
     const products = inputs * outputs * columns * s.kh * s.kw;
     const width = distinct(range(columns).flatMap((p) => range(s.kw).map((t) => p * s.stride + t * s.dilation))).length;
     const window = (s.kh - 1) * s.dilation + 1;
-    if (products > MAX_PRODUCTS || inputs * window * width > MAX_HELD) continue;
+    if (products > MAX_PRODUCTS || inputs * window * width > MAX_HELD) return Infinity;
     const loads =
       inputs * Math.min(s.stride, window) * width + (subgroup ? (outputs * columns) / subgroupSize : outputs * columns);
     const groups = Math.ceil(s.ci / (workgroup * inputs)) * Math.ceil(s.co / outputs);
-    const work = groups * (loads * LOAD + products);
-    if (work < least) [best, least] = [{ ...tile, workgroup, subgroup }, work];
-  }
-  return best;
+    return groups * (loads * LOAD + products);
+  });
 }

@@ -2,7 +2,7 @@
  * 2-d convolution as in PyTorch: y[n,o,oy,ox] = bias[o] + Σ_{c,ky,kx} weight[o,c,ky,kx] ·
  * x[n, c, oy·stride + ky·dilation − padding, ox·stride + kx·dilation − padding], zero outside; NCHW f32.
  *
- * The ladder (choose.ts estimates the work of each that fits):
+ * The ladder (choose.ts lists what fits a shape, the one of least estimated work first):
  * - `conv.*.direct`             any kernel size, stride, padding and dilation, straight from the definition
  * - `conv.forward.tile`,        portable: register tiles, an invocation a patch of pixels × some channels
  *   `conv.inputGradient.tile`
@@ -11,7 +11,7 @@
  * - `conv.weightGradient.tile`  register tiles, a lane an input channel, walking down strips of pixels; dy broadcast
  *                               with subgroups; parts of the batch summed by `gemm.sumPartials`
  *
- * To add a variant: its kernel in a file of its own, its tiles in choose.ts; the tests run whatever is chosen.
+ * To add a variant: its kernel in a file of its own, its tiles in choose.ts; the tests run every candidate.
  * CPU references: conv.reference.ts.
  */
 export * from './choose.ts';

@@ -1,7 +1,7 @@
 /**
  * Matrix product C [m,n] = max(0, op(A)·op(B) + bias [n]) (+ C), row-major f32; op transposes where asked.
  *
- * The ladder (planGemm chooses by the device's subgroup size):
+ * The ladder (choose.ts lists what a device can run, the one of least estimated work first):
  * - `gemm.tiled`       portable: workgroup-memory tiles, 4×4 outputs an invocation
  * - `gemm.lanes`       subgroups: a lane per column, rows of A broadcast, no workgroup memory
  * - split k            for outputs too small to fill a GPU, either kernel writes partial products that

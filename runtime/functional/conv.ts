@@ -46,8 +46,8 @@ export function conv2d(
   const y = device.empty([n, co, ho, wo]);
   forwardByShard(y, layout, weight, { bias, relu }, (part, shard, count, epilogue) => {
     const options = { bias: epilogue.bias !== null, relu: epilogue.relu };
-    const plan = kernels.planConvForward({ ...shape, co: count }, options, subgroupSize);
-    runPlan(device, plan, { x, weight: shard, bias: epilogue.bias ?? shard, y: part });
+    const { plan } = device.variants.choose(kernels.convForwardCandidates({ ...shape, co: count }, subgroupSize));
+    runPlan(device, plan(options), { x, weight: shard, bias: epilogue.bias ?? shard, y: part });
   });
 
   const inputs = [x, ...(bias ? [bias] : []), ...shardsOf(weight)];
@@ -58,13 +58,13 @@ export function conv2d(
       const own = { ...shape, co: count };
       if (sink.wants(0)) {
         const { tensor: dx, accumulate } = sink.into(0);
-        const plan = kernels.planConvInputGradient(own, accumulate, subgroupSize);
-        runPlan(device, plan, { dy: part, weight: shard, dx });
+        const { plan } = device.variants.choose(kernels.convInputGradientCandidates(own, subgroupSize));
+        runPlan(device, plan(accumulate), { dy: part, weight: shard, dx });
       }
       if (sink.wants(firstShard + index)) {
         const { tensor: dw, accumulate } = sink.into(firstShard + index);
-        const plan = kernels.planConvWeightGradient(own, accumulate, subgroupSize, device.maxBinding);
-        runPlan(device, plan, { x, dy: part, dw });
+        const candidates = kernels.convWeightGradientCandidates(own, subgroupSize, device.maxBinding);
+        runPlan(device, device.variants.choose(candidates).plan(accumulate), { x, dy: part, dw });
       }
     });
     if (bias && sink.wants(1)) {

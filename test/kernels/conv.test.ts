@@ -8,8 +8,6 @@ import * as assert from 'uvu/assert';
 const test = suite('conv');
 const device = await testDevice();
 const { subgroupSize } = device.adapter;
-/** The base variants and, where the device has subgroups, those made for its size. */
-const SUBGROUP_SIZES = [...new Set([0, subgroupSize])];
 
 const POISON = -1.2345e30;
 
@@ -29,8 +27,8 @@ async function execute(
   return data;
 }
 
-/** Forward, with and without epilogue, and all gradients, with and without accumulation, against the reference. */
-async function check(s: kernels.ConvShape, subgroupSizes: readonly number[]): Promise<void> {
+/** Every candidate: forward, with and without epilogue, and all gradients, with and without accumulation. */
+async function check(s: kernels.ConvShape): Promise<void> {
   const x = randomArray([s.n, s.ci, s.h, s.w], 1);
   const weight = randomArray([s.co, s.ci, s.kh, s.kw], 2);
   const bias = randomArray([s.co], 3);
@@ -40,22 +38,21 @@ async function check(s: kernels.ConvShape, subgroupSizes: readonly number[]): Pr
   const dx = reference.convInputGradient(s, dy, weight);
   const dw = reference.convWeightGradient(s, x, dy);
   const [oldX, oldW] = [randomArray([x.length], 5), randomArray([weight.length], 6)];
-  for (const size of subgroupSizes) {
-    const label = (what: string) => `${what}, subgroups of ${size}`;
+  for (const { name, plan } of kernels.convForwardCandidates(s, subgroupSize)) {
     const forward = (epilogue: { bias: boolean; relu: boolean }) =>
-      execute(kernels.planConvForward(s, epilogue, size), { x, weight, bias }, 'y', plain.length);
-    expectClose(await forward({ bias: false, relu: false }), plain, {}, label('y'));
-    expectClose(await forward({ bias: true, relu: true }), rectified, {}, label('max(0, y + bias)'));
-
-    const toInput = (accumulate: boolean) => kernels.planConvInputGradient(s, accumulate, size);
-    expectClose(await execute(toInput(false), { dy, weight }, 'dx', dx.length), dx, {}, label('dx'));
-    const sumX = dx.map((v, i) => v + oldX[i]);
-    expectClose(await execute(toInput(true), { dy, weight }, 'dx', dx.length, oldX), sumX, {}, label('dx +='));
-
-    const toWeight = (accumulate: boolean) => kernels.planConvWeightGradient(s, accumulate, size);
-    expectClose(await execute(toWeight(false), { x, dy }, 'dw', dw.length), dw, {}, label('dw'));
-    const sumW = dw.map((v, i) => v + oldW[i]);
-    expectClose(await execute(toWeight(true), { x, dy }, 'dw', dw.length, oldW), sumW, {}, label('dw +='));
+      execute(plan(epilogue), { x, weight, bias }, 'y', plain.length);
+    expectClose(await forward({ bias: false, relu: false }), plain, {}, name);
+    expectClose(await forward({ bias: true, relu: true }), rectified, {}, `${name} with bias and ReLU`);
+  }
+  const sumX = dx.map((v, i) => v + oldX[i]);
+  for (const { name, plan } of kernels.convInputGradientCandidates(s, subgroupSize)) {
+    expectClose(await execute(plan(false), { dy, weight }, 'dx', dx.length), dx, {}, name);
+    expectClose(await execute(plan(true), { dy, weight }, 'dx', dx.length, oldX), sumX, {}, `${name} added`);
+  }
+  const sumW = dw.map((v, i) => v + oldW[i]);
+  for (const { name, plan } of kernels.convWeightGradientCandidates(s, subgroupSize)) {
+    expectClose(await execute(plan(false), { x, dy }, 'dw', dw.length), dw, {}, name);
+    expectClose(await execute(plan(true), { x, dy }, 'dw', dw.length, oldW), sumW, {}, `${name} added`);
   }
 }
 
@@ -110,15 +107,15 @@ for (const [kh, kw] of [
 
 const spatial1 = { kh: 1, kw: 1, stride: 1, padding: 0, dilation: 1 };
 const spatial3 = { kh: 3, kw: 3, stride: 1, padding: 1, dilation: 1 };
-// Every setting costs the compilation of all kernels that are chosen for it.
+// Every setting costs the compilation of all kernels that fit it.
 const settings = [
-  { spatial: spatial1, sizes: SUBGROUP_SIZES },
-  { spatial: { ...spatial1, stride: 2 }, sizes: [subgroupSize] },
-  { spatial: spatial3, sizes: SUBGROUP_SIZES },
-  { spatial: { ...spatial3, stride: 2 }, sizes: SUBGROUP_SIZES },
-  { spatial: { ...spatial3, kh: 2, stride: 3 }, sizes: [subgroupSize] },
+  spatial1,
+  { ...spatial1, stride: 2 },
+  spatial3,
+  { ...spatial3, stride: 2 },
+  { ...spatial3, kh: 2, stride: 3 },
 ];
-for (const { spatial, sizes } of settings) {
+for (const spatial of settings) {
   for (const [n, ci, h, w, co] of [
     [1, 1, 2, 1, 1],
     [3, 17, 7, 7, 16],
@@ -126,11 +123,11 @@ for (const { spatial, sizes } of settings) {
     [2, 16, 5, 70, 33],
   ]) {
     const name = `${spatial.kh}×${spatial.kw} stride ${spatial.stride} of [${n},${ci},${h},${w}] to ${co} channels`;
-    test(name, () => check({ n, ci, h, w, co, ...spatial }, sizes));
+    test(name, () => check({ n, ci, h, w, co, ...spatial }));
   }
 }
 
-test('no images', () => check({ n: 0, ci: 3, h: 5, w: 5, co: 4, ...spatial3 }, SUBGROUP_SIZES));
+test('no images', () => check({ n: 0, ci: 3, h: 5, w: 5, co: 4, ...spatial3 }));
 
 for (const [outer, channels, inner] of [
   [1, 1, 1],
@@ -160,15 +157,36 @@ test('partial sums of a weight gradient keep to the memory they may take', async
   const x = randomArray([s.n, s.ci, s.h, s.w], 1);
   const dy = randomArray([s.n, s.co, s.h, s.w], 2);
   const dw = reference.convWeightGradient(s, x, dy);
-  for (const size of SUBGROUP_SIZES) {
-    const free = kernels.planConvWeightGradient(s, false, size).scratch.partial;
-    assert.ok(free > 2 * dw.length, `${free / dw.length} parts`);
+  for (const { name, plan } of kernels.convWeightGradientCandidates(s, subgroupSize)) {
+    const free = plan(false).scratch.partial;
+    assert.ok(free > 2 * dw.length, `${name}: ${free / dw.length} parts`);
     for (const parts of [2, 1]) {
-      const plan = kernels.planConvWeightGradient(s, false, size, 4 * dw.length * (parts + 0.5));
-      assert.is(plan.scratch.partial ?? dw.length, parts * dw.length);
-      expectClose(await execute(plan, { x, dy }, 'dw', dw.length), dw);
+      const bytes = 4 * dw.length * (parts + 0.5);
+      const limited = [...kernels.convWeightGradientCandidates(s, subgroupSize, bytes)].find(
+        (one) => one.name === name,
+      )!;
+      assert.is(limited.plan(false).scratch.partial ?? dw.length, parts * dw.length);
+      expectClose(await execute(limited.plan(false), { x, dy }, 'dw', dw.length), dw, {}, name);
     }
   }
+});
+
+test('the candidates of a device without subgroups need none, and are as good with subgroups', () => {
+  const s = { n: 1, ci: 8, h: 32, w: 32, co: 8, ...spatial3 };
+  const families = [kernels.convForwardCandidates, kernels.convInputGradientCandidates] as const;
+  for (const candidates of [...families, kernels.convWeightGradientCandidates]) {
+    const namesOf = (size: number) => [...candidates(s, size)].map(({ name }) => name.replace(/^conv\.\w+\./, ''));
+    const [portable, wide, lanes] = [namesOf(0), namesOf(32), namesOf(8)];
+    assert.equal(wide, portable);
+    assert.match(portable.join(), /^(tile\.[\dx]+,)+direct$/);
+    assert.match(lanes[0], 'lanes.');
+    assert.equal([...lanes].filter((name) => !name.startsWith('lanes.')).sort(), [...portable].sort());
+  }
+  const large = [...kernels.convForwardCandidates({ ...s, kh: 9, kw: 9, padding: 4 }, 8)];
+  assert.equal(
+    large.map(({ name }) => name),
+    ['conv.forward.direct'],
+  );
 });
 
 test.run();

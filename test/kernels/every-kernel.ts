@@ -1,14 +1,14 @@
 /**
  * Every kernel that the package exports, once for each set of constants, at odd sizes: what all compilers must accept.
- * A kernel or plan missing here is a type error.
+ * A kernel or list of candidates missing here is a type error.
  */
 
-import type { ConvShape, Kernel, MaskFuseShape, Plan, RoIAlignShape } from '@cim/kernels';
+import type { Candidate, ConvShape, Kernel, MaskFuseShape, Plan, RoIAlignShape } from '@cim/kernels';
 import * as kernels from '@cim/kernels';
 
 type Exports = typeof kernels;
 // biome-ignore lint/suspicious/noExplicitAny: matches kernels of whatever bindings and parameters
-type Describes = (...parameters: any[]) => Kernel<any> | Plan;
+type Describes = (...parameters: any[]) => Kernel<any> | Iterable<Candidate<any>>;
 type KernelFunction = Exclude<
   { [Name in keyof Exports]: Exports[Name] extends Describes ? Name : never }[keyof Exports],
   'defineKernel'
@@ -22,10 +22,13 @@ const flags = (count: number): boolean[][] =>
 /** 0 is without subgroups; 4 SwiftShader, 8 lavapipe, 32 most GPUs. */
 const SUBGROUPS = [0, 4, 8, 32];
 
+const plans = <Options>(candidates: Iterable<Candidate<Options>>, options: Options): Plan[] =>
+  [...candidates].map(({ plan }) => plan(options));
+
 const n = 77;
 const conv: ConvShape = { n: 2, ci: 5, h: 11, w: 13, co: 7, kh: 3, kw: 3, stride: 2, padding: 1, dilation: 1 };
 const tile = { rows: 2, columns: 4, channels: 8 };
-/** Large enough, and of all the kinds, that every variant a plan can choose appears. */
+/** Large enough, and of all the kinds, that every variant appears. */
 const convs: ConvShape[] = [
   conv,
   { ...conv, n: 1, ci: 64, co: 64, h: 48, w: 64, stride: 1 },
@@ -85,14 +88,14 @@ const KERNELS: Record<KernelFunction, readonly (Kernel<never> | Plan)[]> = {
   convForwardDirect: [kernels.convForwardDirect(conv, { bias: true, relu: true })],
   convInputGradientDirect: [kernels.convInputGradientDirect(conv, true)],
   convWeightGradientDirect: [kernels.convWeightGradientDirect(conv, { rows: 2, accumulate: true })],
-  planConvForward: SUBGROUPS.flatMap((size) =>
-    convs.map((shape) => kernels.planConvForward(shape, { bias: true, relu: true }, size)),
+  convForwardCandidates: SUBGROUPS.flatMap((size) =>
+    convs.flatMap((shape) => plans(kernels.convForwardCandidates(shape, size), { bias: true, relu: true })),
   ),
-  planConvInputGradient: SUBGROUPS.flatMap((size) =>
-    convs.map((shape) => kernels.planConvInputGradient(shape, true, size)),
+  convInputGradientCandidates: SUBGROUPS.flatMap((size) =>
+    convs.flatMap((shape) => plans(kernels.convInputGradientCandidates(shape, size), true)),
   ),
-  planConvWeightGradient: SUBGROUPS.flatMap((size) =>
-    convs.map((shape) => kernels.planConvWeightGradient(shape, true, size)),
+  convWeightGradientCandidates: SUBGROUPS.flatMap((size) =>
+    convs.flatMap((shape) => plans(kernels.convWeightGradientCandidates(shape, size), true)),
   ),
   convForwardTile: [kernels.convForwardTile(conv, tile, { bias: true, relu: true })],
   convInputGradientTile: [kernels.convInputGradientTile(conv, tile, true)],
@@ -113,8 +116,10 @@ const KERNELS: Record<KernelFunction, readonly (Kernel<never> | Plan)[]> = {
   ),
   sumPartials: [kernels.sumPartials({ n, parts: 3 })],
   channelSum: [kernels.channelSum({ outer: 2, channels: 5, inner: 77, accumulate: true })],
-  planGemm: SUBGROUPS.flatMap((size) =>
-    flags(2).map(([transposeA, transposeB]) => kernels.planGemm({ ...gemm, transposeA, transposeB }, {}, size)),
+  gemmCandidates: SUBGROUPS.flatMap((size) =>
+    flags(2).flatMap(([transposeA, transposeB]) =>
+      plans(kernels.gemmCandidates({ ...gemm, transposeA, transposeB }, size), {}),
+    ),
   ),
   // mask
   packMasks: [kernels.packMasks({ n: 3, pixels: n })],

@@ -7,9 +7,9 @@ import * as assert from 'uvu/assert';
 
 const test = suite('gemm');
 const device = await testDevice();
-/** The base variant and, where the device has subgroups, the one made for its size. */
-const SUBGROUP_SIZES = [...new Set([0, device.adapter.subgroupSize])];
+const { subgroupSize } = device.adapter;
 
+/** Every candidate, with each epilogue. */
 async function check(shape: kernels.GemmShape): Promise<void> {
   const { m, n, k } = shape;
   const a = randomArray([m, k], 1);
@@ -21,7 +21,7 @@ async function check(shape: kernels.GemmShape): Promise<void> {
     { epilogue: { bias: true, relu: true }, expected: reference.gemm(shape, a, b, bias, true) },
     { epilogue: { accumulate: true }, expected: reference.gemm(shape, a, b).map((v, i) => v + old[i]) },
   ];
-  for (const size of SUBGROUP_SIZES) {
+  for (const { name, plan } of kernels.gemmCandidates(shape, subgroupSize)) {
     for (const { epilogue, expected } of cases) {
       const tensors = {
         a: device.tensor(a),
@@ -29,9 +29,8 @@ async function check(shape: kernels.GemmShape): Promise<void> {
         bias: device.tensor(bias),
         c: device.tensor(epilogue.accumulate ? old : new Float32Array(m * n).fill(-1.2345e30)),
       };
-      runPlan(device, kernels.planGemm(shape, epilogue, size), tensors);
-      const label = `${JSON.stringify(epilogue)}, subgroups of ${size}`;
-      expectClose(await tensors.c.read(), expected, {}, label);
+      runPlan(device, plan(epilogue), tensors);
+      expectClose(await tensors.c.read(), expected, {}, `${name} ${JSON.stringify(epilogue)}`);
       for (const tensor of Object.values(tensors)) tensor.dispose();
     }
   }
@@ -62,17 +61,20 @@ test('partial products keep to the memory they may take', async () => {
   const a = randomArray([shape.m, shape.k], 1);
   const b = randomArray([shape.k, shape.n], 2);
   const bytes = 4 * shape.m * shape.n;
-  for (const size of SUBGROUP_SIZES) {
-    for (const [maxScratch, parts] of [
-      [3.5 * bytes, 3],
-      [bytes, 0],
-      [1, 0],
-    ]) {
-      const plan = kernels.planGemm(shape, {}, size, maxScratch);
-      assert.is(plan.scratch.partial ?? 0, parts * shape.m * shape.n);
+  for (const [maxScratch, parts] of [
+    [3.5 * bytes, 3],
+    [bytes, 0],
+    [1, 0],
+  ]) {
+    const candidates = [...kernels.gemmCandidates(shape, subgroupSize, maxScratch)];
+    assert.is(candidates[0].name.endsWith('.split'), parts > 0);
+    for (const { name, plan } of candidates) {
+      const { partial = 0 } = plan({}).scratch;
+      assert.is(partial, name.endsWith('.split') ? parts * shape.m * shape.n : 0);
+      assert.ok(4 * partial <= maxScratch);
       const tensors = { a: device.tensor(a), b: device.tensor(b), c: device.empty([shape.m, shape.n]) };
-      runPlan(device, plan, { ...tensors, bias: tensors.a });
-      expectClose(await tensors.c.read(), reference.gemm(shape, a, b));
+      runPlan(device, plan({}), { ...tensors, bias: tensors.a });
+      expectClose(await tensors.c.read(), reference.gemm(shape, a, b), {}, name);
       for (const tensor of Object.values(tensors)) tensor.dispose();
     }
   }

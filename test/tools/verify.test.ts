@@ -2,11 +2,13 @@
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { VARIANTS } from '@cim/kernels';
 import { compressRuns, type Rle } from '@cim/model/evaluate/rle';
 import { testDevice, testDriver } from '@cim/runtime/testing';
 import { DataError } from '@cim/tools/errors';
 import { readJson } from '@cim/tools/formats/json';
 import { readSafetensors, type SafeTensor, writeSafetensors } from '@cim/tools/formats/safetensors';
+import type { VariantsReport } from '@cim/tools/verify/variants';
 import { type VerifyReport, verify } from '@cim/tools/verify/verify';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -175,6 +177,53 @@ test('the command reports what passed, failed and is unknown, and ends with code
       ['op_relu', 'passed'],
     ],
   );
+});
+
+test('with --each-variant the command runs every kernel that fits, and ends with code 1 when one fails', async () => {
+  const to = join(folder, 'variants');
+  mkdirSync(to);
+  for (const name of ['op_linear', 'op_conv1x1_s2', 'op_relu']) {
+    copyFileSync(join(golden, `${name}.safetensors`), join(to, `${name}.safetensors`));
+  }
+  const json = join(folder, 'variants.json');
+  const run = async () => {
+    const { code, stdout, stderr } = await cim(
+      'verify',
+      to,
+      '--each-variant',
+      '--json',
+      json,
+      '--driver',
+      testDriver(),
+    );
+    return { code, stdout, stderr, ...(JSON.parse(readFileSync(json, 'utf8')) as VariantsReport) };
+  };
+  const good = await run();
+  assert.is(good.code, 0, good.stderr);
+  assert.equal(
+    good.variants.map(({ variant }) => variant),
+    VARIANTS,
+  );
+  const covered = good.variants.filter(({ status }) => status === 'passed');
+  for (const { variant, cases } of covered) {
+    assert.equal(cases, [variant.startsWith('gemm.') ? 'op_linear' : 'op_conv1x1_s2']);
+    assert.match(
+      good.stdout,
+      new RegExp(`pass  ${variant} +1 cases, 0 failed, worst error [\\d.e-]+ of tolerance \\(op_`),
+    );
+  }
+  const rest = VARIANTS.length - covered.length;
+  assert.ok(covered.length >= 8);
+  assert.match(good.stdout, `variants ${VARIANTS.length}, passed ${covered.length}, failed 0, not covered ${rest}\n`);
+
+  await alter('op_linear.safetensors', to);
+  const bad = await run();
+  assert.is(bad.code, 1);
+  for (const { variant, status } of covered) {
+    const now = bad.variants.find((one) => one.variant === variant)!;
+    assert.is(now.status, variant.startsWith('gemm.') ? 'failed' : status);
+  }
+  assert.match(bad.stdout, /FAIL {2}gemm\.tiled +1 cases, 1 failed, .*\nFAIL {2}op_linear /);
 });
 
 test('a folder that is missing or holds no golden file is refused', async () => {

@@ -3,17 +3,16 @@ import {
   type ConvShape,
   convBytes,
   convFlops,
+  convForwardCandidates,
+  convInputGradientCandidates,
+  convWeightGradientCandidates,
   type GemmShape,
   gemmBytes,
+  gemmCandidates,
   gemmFlops,
   outputHeight,
   outputWidth,
-  type Plan,
   pairwiseOverlap,
-  planConvForward,
-  planConvInputGradient,
-  planConvWeightGradient,
-  planGemm,
 } from '@cim/kernels';
 import { step } from '@cim/kernels/plan';
 import { type Device, Generator, type Shape, sizeOf, type Tensor } from '@cim/runtime';
@@ -51,8 +50,8 @@ export function convItems(id: string, sizes: ConvSizes): BenchItem[] {
       title,
       setup(device) {
         const operands = { x: x(device), weight: weight(device), y: y(device) };
-        const plan = planConvForward(s, { bias: false, relu: false }, device.adapter.subgroupSize);
-        return planRun(device, plan, { ...operands, bias: operands.weight });
+        const { plan } = device.variants.choose(convForwardCandidates(s, device.adapter.subgroupSize));
+        return planRun(device, plan({ bias: false, relu: false }), { ...operands, bias: operands.weight });
       },
     },
     {
@@ -60,8 +59,8 @@ export function convItems(id: string, sizes: ConvSizes): BenchItem[] {
       id: `${id}.inputGradient`,
       title: `${title}, gradient to x`,
       setup(device) {
-        const plan = planConvInputGradient(s, false, device.adapter.subgroupSize);
-        return planRun(device, plan, { dy: y(device), weight: weight(device), dx: x(device) });
+        const { plan } = device.variants.choose(convInputGradientCandidates(s, device.adapter.subgroupSize));
+        return planRun(device, plan(false), { dy: y(device), weight: weight(device), dx: x(device) });
       },
     },
     {
@@ -69,8 +68,12 @@ export function convItems(id: string, sizes: ConvSizes): BenchItem[] {
       id: `${id}.weightGradient`,
       title: `${title}, gradient to the weight`,
       setup(device) {
-        const plan = planConvWeightGradient(s, false, device.adapter.subgroupSize, device.maxBinding);
-        return planRun(device, plan, { x: x(device), dy: y(device), dw: weight(device) });
+        const candidates = convWeightGradientCandidates(s, device.adapter.subgroupSize, device.maxBinding);
+        return planRun(device, device.variants.choose(candidates).plan(false), {
+          x: x(device),
+          dy: y(device),
+          dw: weight(device),
+        });
       },
     },
   ];
@@ -86,8 +89,8 @@ export const gemmItem = (id: string, title: string, shape: GemmShape): BenchItem
     const { m, n, k, transposeA, transposeB } = shape;
     const a = noise(device, transposeA ? [k, m] : [m, k]);
     const b = noise(device, transposeB ? [n, k] : [k, n]);
-    const plan: Plan = planGemm(shape, {}, device.adapter.subgroupSize, device.maxBinding);
-    return planRun(device, plan, { a, b, bias: b, c: device.empty([m, n]) });
+    const { plan } = device.variants.choose(gemmCandidates(shape, device.adapter.subgroupSize, device.maxBinding));
+    return planRun(device, plan({}), { a, b, bias: b, c: device.empty([m, n]) });
   },
 });
 

@@ -33,6 +33,9 @@ export interface Comparison {
   readonly passed: boolean;
 }
 
+/** The error as a part of its tolerance: above 1 the comparison fails. */
+export const errorRatio = ({ maxError, tolerance }: Comparison): number => (maxError === 0 ? 0 : maxError / tolerance);
+
 export function compare(
   tensor: string,
   actual: ArrayLike<number> | TypedArray,

@@ -69,21 +69,31 @@ export async function verify(
   onCase: (result: CaseResult) => void,
   filter = '',
 ): Promise<VerifyReport> {
-  const found = (await findCases(folder, KINDS)).filter(({ name }) => name.includes(filter));
-  if (found.length === 0)
-    throw new DataError(`No golden file of ${folder} has "${filter}" in its name.`, 'Shorten it.');
   const cases: CaseResult[] = [];
-  for (const one of found) {
+  for (const one of await selectCases(folder, filter)) {
     const result = await runCase(device, one);
     cases.push(result);
     onCase(result);
   }
+  return reportOf(cases);
+}
+
+/** The cases of a folder with `filter` in their names. @throws DataError when there is none. */
+export async function selectCases(folder: string, filter: string): Promise<Case[]> {
+  const found = (await findCases(folder, KINDS)).filter(({ name }) => name.includes(filter));
+  if (found.length === 0)
+    throw new DataError(`No golden file of ${folder} has "${filter}" in its name.`, 'Shorten it.');
+  return found;
+}
+
+export function reportOf(cases: readonly CaseResult[]): VerifyReport {
   const count = (status: CaseResult['status']): number => cases.filter((c) => c.status === status).length;
   const [passed, failed, notCovered] = [count('passed'), count('failed'), count('not covered')];
   return { cases, known: passed + failed, passed, failed, notCovered };
 }
 
-async function runCase(device: Device, { name, file, kind }: Case): Promise<CaseResult> {
+/** Runs one case; whatever goes wrong is part of the result. */
+export async function runCase(device: Device, { name, file, kind }: Case): Promise<CaseResult> {
   const begin = performance.now();
   const seconds = (): number => (performance.now() - begin) / 1000;
   if (!kind) return { case: name, status: 'not covered', comparisons: [], seconds: seconds() };
