@@ -72,7 +72,7 @@ test('the kernels of the roofline do all the work that is counted', async () => 
     for (const type of ['f32', 'vec4f'] as const) {
       const lanes = type === 'f32' ? 1 : 4;
       const y = device.zeros([64]);
-      device.run(multiplyAddChains({ type, chains: 3, rounds: 4, invocations: 64 }), { y });
+      device.run(multiplyAddChains({ type, chains: 3, rounds: 8, invocations: 64 }), { y });
       // After 64 steps of x/2 + 1/4 nothing is left of where it began.
       for (const value of await y.read()) assert.is(value, 3 * lanes * 0.5);
 

@@ -26,7 +26,7 @@ export interface Measurement extends Pick<BenchItem, 'id' | 'title' | 'flops' | 
 
 export interface MeasureHooks {
   readonly onCold?: (item: BenchItem) => void;
-  /** After each round of samples: how many items still spread too far. */
+  /** After each round of samples: how many items spread too far, or have too few. */
   readonly onRound?: (spreading: number) => void;
 }
 
@@ -93,9 +93,9 @@ async function takeSamples(
   const begin = performance.now();
   for (let round = 1; round <= most; round++) {
     for (const { work, runs, seconds } of candidates) seconds.push(await sample(device, work, runs));
-    const spreading = candidates.filter(({ seconds }) => spread(quartiles(seconds)) > enough).length;
+    const spreading = candidates.filter(({ seconds }) => round < least || spread(quartiles(seconds)) > enough).length;
     onRound?.(spreading);
-    if (round >= least && (spreading === 0 || performance.now() - begin >= 1000 * budget)) return;
+    if (spreading === 0 || (round >= least && performance.now() - begin >= 1000 * budget)) return;
   }
 }
 

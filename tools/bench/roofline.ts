@@ -31,9 +31,9 @@ export const ROOFLINE_SIZE: RooflineSize = { invocations: 2 ** 16, rounds: 64, e
 
 /** Which of these is fastest depends on registers and compiler: the best one counts. */
 const CHAINS: readonly { readonly type: VectorType; readonly chains: number }[] = [
-  { type: 'f32', chains: 4 },
   { type: 'f32', chains: 8 },
   { type: 'f32', chains: 12 },
+  { type: 'vec4f', chains: 2 },
   { type: 'vec4f', chains: 4 },
 ];
 const TYPES: readonly VectorType[] = ['f32', 'vec4f'];

@@ -38,7 +38,7 @@ export function register(program: Command): void {
         const line = terminalReporter.progress('Measuring', cold + options.samples[1]);
         const result = await bench(device, items, ROOFLINE_SIZE, options, {
           onCold: ({ id }) => line.advance(1, id),
-          onRound: (spreading) => line.advance(1, `${spreading} still vary`),
+          onRound: (spreading) => line.advance(1, `${spreading} not settled`),
         }).finally(() => line.stop());
         console.log(rooflineLine(result.roofline));
         console.log(measurementTable(result.items, result.roofline));
