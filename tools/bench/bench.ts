@@ -14,7 +14,7 @@ export interface BenchResult {
 export const FULL: MeasureOptions = { sampleSeconds: 0.02, spread: 0.03, samples: [5, 30], budget: 120 };
 export const QUICK: MeasureOptions = { sampleSeconds: 0.01, spread: 0.05, samples: [3, 10], budget: 20 };
 
-/** Measures the items and the adapter's limits together: a load of the machine then changes no item's share of the peak. */
+/** Measures the items and the adapter's limits by turns: a steady load of the machine slows both. */
 export async function bench(
   device: Device,
   items: readonly BenchItem[],

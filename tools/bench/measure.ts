@@ -10,7 +10,7 @@ export interface MeasureOptions {
   readonly spread: number;
   /** Samples of every item, at least and at most. */
   readonly samples: readonly [least: number, most: number];
-  /** No further round of samples begins after this many seconds of them. */
+  /** After this many seconds of samples no round begins beyond the least. */
   readonly budget: number;
 }
 
