@@ -18,7 +18,7 @@ export const areaRanges: readonly { readonly name: string; readonly low: number;
   { name: 'large', low: 96 ** 2, high: 1e10 },
 ];
 
-export const FALSE_POSITIVE = 0;
+const FALSE_POSITIVE = 0;
 export const TRUE_POSITIVE = 1;
 /** Matched a crowd or an object of another size, or unmatched and itself of another size: neither right nor wrong. */
 export const IGNORED = 2;

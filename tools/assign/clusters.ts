@@ -17,7 +17,7 @@ const REMEDY = 'Delete the file and run `cim assign` again.';
 export type CompactClusters = Uint16Array<ArrayBuffer>;
 
 /** The settings that labels depend on. */
-export const labelOptions = ({ labels, proposals, workingSize, classifier }: Recipe) => ({
+const labelOptions = ({ labels, proposals, workingSize, classifier }: Recipe) => ({
   labels,
   proposals,
   workingSize,

@@ -17,7 +17,7 @@ export interface FetchOptions {
 
 const MEBIBYTE = 2 ** 20;
 /** The name of a file in its URL. */
-export const remoteName = ({ url }: RemoteFile): string => basename(new URL(url).pathname);
+const remoteName = ({ url }: RemoteFile): string => basename(new URL(url).pathname);
 
 /**
  * Downloads the files of some items below `root`, each file once, and extracts archives, which are then deleted.

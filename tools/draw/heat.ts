@@ -16,7 +16,7 @@ const INFERNO: readonly Rgb[] = [
 ];
 
 /** The colour of a heat from 0 to 1. */
-export function heatColour(heat: number): Rgb {
+function heatColour(heat: number): Rgb {
   const place = Math.max(0, Math.min(heat, 1)) * (INFERNO.length - 1);
   const index = Math.min(Math.floor(place), INFERNO.length - 2);
   const channel = (c: 0 | 1 | 2): number => {

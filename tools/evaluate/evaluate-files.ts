@@ -19,7 +19,7 @@ export interface DetectionFiles {
 }
 
 /** Annotations and the detections to be scored against them. @throws DataError, CheckpointError, ConfigError */
-export async function readDetections(
+async function readDetections(
   { gt: annotations, dt, proposals, onImage }: DetectionFiles,
   type: 'segm' | 'bbox',
 ): Promise<{ gt: CocoJson; results: CocoResult[] }> {

@@ -52,15 +52,7 @@ const MARK: Rgb = [255, 255, 255];
  * @throws DataError when the list names an image that the data set lacks; ImageError when more than 1 % of the images are
  *   bad; OutputError when a file cannot be written.
  */
-export async function drawCues({
-  folder,
-  list,
-  instances,
-  files,
-  out,
-  limit,
-  report,
-}: DrawCuesOptions): Promise<number> {
+async function drawCues({ folder, list, instances, files, out, limit, report }: DrawCuesOptions): Promise<number> {
   const count = Math.min(limit ?? list.images.length, list.images.length);
   const chosen = Array.from({ length: count }, (_, i) => {
     const cued = list.images[Math.floor((i * list.images.length) / count)];

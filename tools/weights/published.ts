@@ -77,7 +77,7 @@ export function recogniseFile(keys: Iterable<string>, path: string): PublishedWe
 }
 
 /** Which tensor goes where. @param names of the model's parameters. */
-export function planLoad(
+function planLoad(
   state: ReadonlyMap<string, LazyArray>,
   published: PublishedWeights,
   into: string,

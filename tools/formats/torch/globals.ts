@@ -15,7 +15,7 @@ export class StorageType {
 }
 
 /** `torch.float32` as a value. */
-export class TorchDtype {
+class TorchDtype {
   readonly dtype: DType;
   constructor(dtype: DType) {
     this.dtype = dtype;
