@@ -35,4 +35,5 @@ export * from './resize/resize.ts';
 export * from './roi/mask-fuse.ts';
 export * from './roi/roi-align.ts';
 export * from './softmax/softmax.ts';
+export * from './target.ts';
 export * from './variants.ts';

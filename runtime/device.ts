@@ -1,4 +1,5 @@
 import { type Kernel, packUniforms } from '@cim/kernels/kernel';
+import type { Target } from '@cim/kernels/target';
 import {
   DeviceLostError,
   LimitError,
@@ -77,8 +78,8 @@ export class Device {
   readonly pipelines: PipelineCache;
   /** Chooses among the kernels that can run an operation. */
   readonly variants = new Variants();
-  /** Largest tensor, bytes: no binding may exceed it. */
-  readonly maxBinding: number;
+  /** What kernels may count on here. */
+  readonly target: Target;
 
   readonly #uniforms: GPUBuffer;
   readonly #uniformBytes = new ArrayBuffer(UNIFORM_ARENA);
@@ -125,7 +126,13 @@ export class Device {
     this.pipelines = new PipelineCache(gpu);
     const { maxStorageBufferBindingSize, maxBufferSize } = gpu.limits;
     const limit = Math.min(maxStorageBufferBindingSize, maxBufferSize, options.maxBinding ?? Infinity);
-    this.maxBinding = Math.floor(limit / BINDING_STEP) * BINDING_STEP;
+    this.target = {
+      subgroupSize: this.adapter.subgroupSize,
+      f16: this.features.has('shader-f16'),
+      invocations: gpu.limits.maxComputeInvocationsPerWorkgroup,
+      workgroupBytes: gpu.limits.maxComputeWorkgroupStorageSize,
+      maxBinding: Math.floor(limit / BINDING_STEP) * BINDING_STEP,
+    };
     this.memory = new MemoryPool(gpu, {
       budget: options.memoryBudget ?? 12 * 2 ** 30,
       idleLimit: 2 ** 30,
@@ -152,6 +159,10 @@ export class Device {
 
   get memoryUse(): MemoryUse {
     return this.memory.use;
+  }
+  /** Largest tensor, bytes: no binding may exceed it. */
+  get maxBinding(): number {
+    return this.target.maxBinding;
   }
   get limits(): GPUSupportedLimits {
     return this.gpu.limits;

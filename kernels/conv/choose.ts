@@ -1,8 +1,9 @@
-/** The ways to run a convolution, by estimated work. A subgroup size of 0 is a device without subgroups. */
+/** The ways to run a convolution, by estimated work. */
 import { byWork, type Candidate, hasLanes, LOAD } from '../candidate.ts';
 import { sumPartials } from '../gemm/partials.ts';
 import type { Kernel } from '../kernel.ts';
 import { type Plan, type Step, step } from '../plan.ts';
+import type { Target } from '../target.ts';
 import { convForwardDirect, convInputGradientDirect, convWeightGradientDirect, WORKGROUP } from './direct.ts';
 import { type ConvLanes, convForwardLanes, convInputGradientLanes } from './lanes.ts';
 import { distinct, passConstants, passLayout, range, reach } from './pass.ts';
@@ -103,7 +104,7 @@ const single = (only: Step): Plan => ({ steps: [only], scratch: {} });
 /** The ways to run y = conv(x, weight) + bias, through max(0, ·) when `relu`. Operands: x, weight, bias, y. */
 export function convForwardCandidates(
   s: ConvShape,
-  subgroupSize: number,
+  { subgroupSize }: Target,
 ): Generator<Candidate<{ bias: boolean; relu: boolean }>> {
   const operands = { x: 'x', weight: 'weight', bias: 'bias', y: 'y' };
   return climb('conv.forward', subgroupSize, {
@@ -120,7 +121,7 @@ export function convForwardCandidates(
 }
 
 /** The ways to compute the gradient to x, or with `accumulate` to add it. Operands: dy, weight, dx. */
-export function convInputGradientCandidates(s: ConvShape, subgroupSize: number): Generator<Candidate<boolean>> {
+export function convInputGradientCandidates(s: ConvShape, { subgroupSize }: Target): Generator<Candidate<boolean>> {
   const operands = { dy: 'dy', weight: 'weight', dx: 'dx' };
   return climb('conv.inputGradient', subgroupSize, {
     tiles: (size) => passTiles(s, true, size),
@@ -160,15 +161,13 @@ function passTiles(s: ConvShape, backward: boolean, subgroupSize: number): Tile[
 }
 
 /**
- * The ways to compute the gradient to weight, or with `accumulate` to add it. Operands: x, dy, dw. Partial sums take at
- * most `maxScratch` bytes.
+ * The ways to compute the gradient to weight, or with `accumulate` to add it. Operands: x, dy, dw.
  */
 export function convWeightGradientCandidates(
   s: ConvShape,
-  subgroupSize: number,
-  maxScratch: number = Infinity,
+  { subgroupSize, maxBinding }: Target,
 ): Generator<Candidate<boolean>> {
-  const maxParts = Math.max(1, Math.floor(maxScratch / (4 * s.co * s.ci * s.kh * s.kw)));
+  const maxParts = Math.max(1, Math.floor(maxBinding / (4 * s.co * s.ci * s.kh * s.kw)));
   return climb('conv.weightGradient', subgroupSize, {
     tiles: (size) => weightTiles(s, size),
     tiled: (tile, subgroup, accumulate) =>

@@ -1,6 +1,7 @@
 import { byWork, type Candidate, hasLanes, LOAD } from '../candidate.ts';
 import type { Kernel } from '../kernel.ts';
 import { type Plan, step } from '../plan.ts';
+import type { Target } from '../target.ts';
 import { type GemmLanes, gemmLanes } from './lanes.ts';
 import { sumPartials } from './partials.ts';
 import type { GemmEpilogue, GemmShape } from './shape.ts';
@@ -36,15 +37,14 @@ interface Product {
 
 /**
  * The ways to run the matrix product C = op(A)·op(B), the one of least estimated work first: each kernel with k whole and
- * split. Operands: a, b, bias, c. Partial products take at most `maxScratch` bytes.
+ * split. Operands: a, b, bias, c.
  */
 export function* gemmCandidates(
   shape: GemmShape,
-  subgroupSize: number,
-  maxScratch: number = Infinity,
+  { subgroupSize, maxBinding }: Target,
 ): Generator<Candidate<GemmEpilogue>> {
   const { m, n, k } = shape;
-  const most = Math.min(k, Math.floor(maxScratch / (4 * Math.max(1, m * n))));
+  const most = Math.min(k, Math.floor(maxBinding / (4 * Math.max(1, m * n))));
   for (const product of products(shape, subgroupSize)) {
     const parts = Math.min(Math.ceil(product.busy / Math.max(1, product.tiles)), Math.ceil(k / MIN_DEPTH), most);
     const whole = { name: product.name, plan: (epilogue: GemmEpilogue) => planWhole(product, epilogue) };

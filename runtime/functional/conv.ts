@@ -27,7 +27,6 @@ export function conv2d(
   { stride = 1, padding = 0, dilation = 1, relu = false }: ConvOptions = {},
 ): Tensor {
   const { device } = tape;
-  const { subgroupSize } = device.adapter;
   if (x.shape.length !== 4 || weight.shape.length !== 4 || x.shape[1] !== weight.shape[1]) {
     throw new ShapeError(`conv2d needs x [N,Ci,H,W] and weight [Co,Ci,kh,kw]; got [${x.shape}] and [${weight.shape}].`);
   }
@@ -46,7 +45,7 @@ export function conv2d(
   const y = device.empty([n, co, ho, wo]);
   forwardByShard(y, layout, weight, { bias, relu }, (part, shard, count, epilogue) => {
     const options = { bias: epilogue.bias !== null, relu: epilogue.relu };
-    const { plan } = device.variants.choose(kernels.convForwardCandidates({ ...shape, co: count }, subgroupSize));
+    const { plan } = device.variants.choose(kernels.convForwardCandidates({ ...shape, co: count }, device.target));
     runPlan(device, plan(options), { x, weight: shard, bias: epilogue.bias ?? shard, y: part });
   });
 
@@ -58,12 +57,12 @@ export function conv2d(
       const own = { ...shape, co: count };
       if (sink.wants(0)) {
         const { tensor: dx, accumulate } = sink.into(0);
-        const { plan } = device.variants.choose(kernels.convInputGradientCandidates(own, subgroupSize));
+        const { plan } = device.variants.choose(kernels.convInputGradientCandidates(own, device.target));
         runPlan(device, plan(accumulate), { dy: part, weight: shard, dx });
       }
       if (sink.wants(firstShard + index)) {
         const { tensor: dw, accumulate } = sink.into(firstShard + index);
-        const candidates = kernels.convWeightGradientCandidates(own, subgroupSize, device.maxBinding);
+        const candidates = kernels.convWeightGradientCandidates(own, device.target);
         runPlan(device, device.variants.choose(candidates).plan(accumulate), { x, dy: part, dw });
       }
     });

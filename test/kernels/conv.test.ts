@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert';
 
 const test = suite('conv');
 const device = await testDevice();
-const { subgroupSize } = device.adapter;
+const { target } = device;
 
 const POISON = -1.2345e30;
 
@@ -38,19 +38,19 @@ async function check(s: kernels.ConvShape): Promise<void> {
   const dx = reference.convInputGradient(s, dy, weight);
   const dw = reference.convWeightGradient(s, x, dy);
   const [oldX, oldW] = [randomArray([x.length], 5), randomArray([weight.length], 6)];
-  for (const { name, plan } of kernels.convForwardCandidates(s, subgroupSize)) {
+  for (const { name, plan } of kernels.convForwardCandidates(s, target)) {
     const forward = (epilogue: { bias: boolean; relu: boolean }) =>
       execute(plan(epilogue), { x, weight, bias }, 'y', plain.length);
     expectClose(await forward({ bias: false, relu: false }), plain, {}, name);
     expectClose(await forward({ bias: true, relu: true }), rectified, {}, `${name} with bias and ReLU`);
   }
   const sumX = dx.map((v, i) => v + oldX[i]);
-  for (const { name, plan } of kernels.convInputGradientCandidates(s, subgroupSize)) {
+  for (const { name, plan } of kernels.convInputGradientCandidates(s, target)) {
     expectClose(await execute(plan(false), { dy, weight }, 'dx', dx.length), dx, {}, name);
     expectClose(await execute(plan(true), { dy, weight }, 'dx', dx.length, oldX), sumX, {}, `${name} added`);
   }
   const sumW = dw.map((v, i) => v + oldW[i]);
-  for (const { name, plan } of kernels.convWeightGradientCandidates(s, subgroupSize)) {
+  for (const { name, plan } of kernels.convWeightGradientCandidates(s, target)) {
     expectClose(await execute(plan(false), { x, dy }, 'dw', dw.length), dw, {}, name);
     expectClose(await execute(plan(true), { x, dy }, 'dw', dw.length, oldW), sumW, {}, `${name} added`);
   }
@@ -157,12 +157,12 @@ test('partial sums of a weight gradient keep to the memory they may take', async
   const x = randomArray([s.n, s.ci, s.h, s.w], 1);
   const dy = randomArray([s.n, s.co, s.h, s.w], 2);
   const dw = reference.convWeightGradient(s, x, dy);
-  for (const { name, plan } of kernels.convWeightGradientCandidates(s, subgroupSize)) {
+  for (const { name, plan } of kernels.convWeightGradientCandidates(s, target)) {
     const free = plan(false).scratch.partial;
     assert.ok(free > 2 * dw.length, `${name}: ${free / dw.length} parts`);
     for (const parts of [2, 1]) {
       const bytes = 4 * dw.length * (parts + 0.5);
-      const limited = [...kernels.convWeightGradientCandidates(s, subgroupSize, bytes)].find(
+      const limited = [...kernels.convWeightGradientCandidates(s, { ...target, maxBinding: bytes })].find(
         (one) => one.name === name,
       )!;
       assert.is(limited.plan(false).scratch.partial ?? dw.length, parts * dw.length);
@@ -175,14 +175,17 @@ test('the candidates of a device without subgroups need none, and are as good wi
   const s = { n: 1, ci: 8, h: 32, w: 32, co: 8, ...spatial3 };
   const families = [kernels.convForwardCandidates, kernels.convInputGradientCandidates] as const;
   for (const candidates of [...families, kernels.convWeightGradientCandidates]) {
-    const namesOf = (size: number) => [...candidates(s, size)].map(({ name }) => name.replace(/^conv\.\w+\./, ''));
+    const namesOf = (subgroupSize: number) =>
+      [...candidates(s, { ...kernels.PORTABLE, subgroupSize })].map(({ name }) => name.replace(/^conv\.\w+\./, ''));
     const [portable, wide, lanes] = [namesOf(0), namesOf(32), namesOf(8)];
     assert.equal(wide, portable);
     assert.match(portable.join(), /^(tile\.[\dx]+,)+direct$/);
     assert.match(lanes[0], 'lanes.');
     assert.equal([...lanes].filter((name) => !name.startsWith('lanes.')).sort(), [...portable].sort());
   }
-  const large = [...kernels.convForwardCandidates({ ...s, kh: 9, kw: 9, padding: 4 }, 8)];
+  const large = [
+    ...kernels.convForwardCandidates({ ...s, kh: 9, kw: 9, padding: 4 }, { ...kernels.PORTABLE, subgroupSize: 8 }),
+  ];
   assert.equal(
     large.map(({ name }) => name),
     ['conv.forward.direct'],

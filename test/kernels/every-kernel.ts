@@ -20,7 +20,7 @@ const flags = (count: number): boolean[][] =>
   Array.from({ length: 2 ** count }, (_, bits) => Array.from({ length: count }, (_, i) => ((bits >> i) & 1) === 1));
 
 /** 0 is without subgroups; 4 SwiftShader, 8 lavapipe, 32 most GPUs. */
-const SUBGROUPS = [0, 4, 8, 32];
+const TARGETS = [0, 4, 8, 32].map((subgroupSize) => ({ ...kernels.PORTABLE, subgroupSize }));
 
 const plans = <Options>(candidates: Iterable<Candidate<Options>>, options: Options): Plan[] =>
   [...candidates].map(({ plan }) => plan(options));
@@ -88,14 +88,14 @@ const KERNELS: Record<KernelFunction, readonly (Kernel<never> | Plan)[]> = {
   convForwardDirect: [kernels.convForwardDirect(conv, { bias: true, relu: true })],
   convInputGradientDirect: [kernels.convInputGradientDirect(conv, true)],
   convWeightGradientDirect: [kernels.convWeightGradientDirect(conv, { rows: 2, accumulate: true })],
-  convForwardCandidates: SUBGROUPS.flatMap((size) =>
-    convs.flatMap((shape) => plans(kernels.convForwardCandidates(shape, size), { bias: true, relu: true })),
+  convForwardCandidates: TARGETS.flatMap((target) =>
+    convs.flatMap((shape) => plans(kernels.convForwardCandidates(shape, target), { bias: true, relu: true })),
   ),
-  convInputGradientCandidates: SUBGROUPS.flatMap((size) =>
-    convs.flatMap((shape) => plans(kernels.convInputGradientCandidates(shape, size), true)),
+  convInputGradientCandidates: TARGETS.flatMap((target) =>
+    convs.flatMap((shape) => plans(kernels.convInputGradientCandidates(shape, target), true)),
   ),
-  convWeightGradientCandidates: SUBGROUPS.flatMap((size) =>
-    convs.flatMap((shape) => plans(kernels.convWeightGradientCandidates(shape, size), true)),
+  convWeightGradientCandidates: TARGETS.flatMap((target) =>
+    convs.flatMap((shape) => plans(kernels.convWeightGradientCandidates(shape, target), true)),
   ),
   convForwardTile: [kernels.convForwardTile(conv, tile, { bias: true, relu: true })],
   convInputGradientTile: [kernels.convInputGradientTile(conv, tile, true)],
@@ -116,9 +116,9 @@ const KERNELS: Record<KernelFunction, readonly (Kernel<never> | Plan)[]> = {
   ),
   sumPartials: [kernels.sumPartials({ n, parts: 3 })],
   channelSum: [kernels.channelSum({ outer: 2, channels: 5, inner: 77, accumulate: true })],
-  gemmCandidates: SUBGROUPS.flatMap((size) =>
+  gemmCandidates: TARGETS.flatMap((target) =>
     flags(2).flatMap(([transposeA, transposeB]) =>
-      plans(kernels.gemmCandidates({ ...gemm, transposeA, transposeB }, size), {}),
+      plans(kernels.gemmCandidates({ ...gemm, transposeA, transposeB }, target), {}),
     ),
   ),
   // mask

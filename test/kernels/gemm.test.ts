@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert';
 
 const test = suite('gemm');
 const device = await testDevice();
-const { subgroupSize } = device.adapter;
+const { target } = device;
 
 /** Every candidate, with each epilogue. */
 async function check(shape: kernels.GemmShape): Promise<void> {
@@ -21,7 +21,7 @@ async function check(shape: kernels.GemmShape): Promise<void> {
     { epilogue: { bias: true, relu: true }, expected: reference.gemm(shape, a, b, bias, true) },
     { epilogue: { accumulate: true }, expected: reference.gemm(shape, a, b).map((v, i) => v + old[i]) },
   ];
-  for (const { name, plan } of kernels.gemmCandidates(shape, subgroupSize)) {
+  for (const { name, plan } of kernels.gemmCandidates(shape, target)) {
     for (const { epilogue, expected } of cases) {
       const tensors = {
         a: device.tensor(a),
@@ -61,17 +61,17 @@ test('partial products keep to the memory they may take', async () => {
   const a = randomArray([shape.m, shape.k], 1);
   const b = randomArray([shape.k, shape.n], 2);
   const bytes = 4 * shape.m * shape.n;
-  for (const [maxScratch, parts] of [
+  for (const [maxBinding, parts] of [
     [3.5 * bytes, 3],
     [bytes, 0],
     [1, 0],
   ]) {
-    const candidates = [...kernels.gemmCandidates(shape, subgroupSize, maxScratch)];
+    const candidates = [...kernels.gemmCandidates(shape, { ...target, maxBinding })];
     assert.is(candidates[0].name.endsWith('.split'), parts > 0);
     for (const { name, plan } of candidates) {
       const { partial = 0 } = plan({}).scratch;
       assert.is(partial, name.endsWith('.split') ? parts * shape.m * shape.n : 0);
-      assert.ok(4 * partial <= maxScratch);
+      assert.ok(4 * partial <= maxBinding);
       const tensors = { a: device.tensor(a), b: device.tensor(b), c: device.empty([shape.m, shape.n]) };
       runPlan(device, plan({}), { ...tensors, bias: tensors.a });
       expectClose(await tensors.c.read(), reference.gemm(shape, a, b), {}, name);

@@ -50,7 +50,7 @@ export function convItems(id: string, sizes: ConvSizes): BenchItem[] {
       title,
       setup(device) {
         const operands = { x: x(device), weight: weight(device), y: y(device) };
-        const { plan } = device.variants.choose(convForwardCandidates(s, device.adapter.subgroupSize));
+        const { plan } = device.variants.choose(convForwardCandidates(s, device.target));
         return planRun(device, plan({ bias: false, relu: false }), { ...operands, bias: operands.weight });
       },
     },
@@ -59,7 +59,7 @@ export function convItems(id: string, sizes: ConvSizes): BenchItem[] {
       id: `${id}.inputGradient`,
       title: `${title}, gradient to x`,
       setup(device) {
-        const { plan } = device.variants.choose(convInputGradientCandidates(s, device.adapter.subgroupSize));
+        const { plan } = device.variants.choose(convInputGradientCandidates(s, device.target));
         return planRun(device, plan(false), { dy: y(device), weight: weight(device), dx: x(device) });
       },
     },
@@ -68,7 +68,7 @@ export function convItems(id: string, sizes: ConvSizes): BenchItem[] {
       id: `${id}.weightGradient`,
       title: `${title}, gradient to the weight`,
       setup(device) {
-        const candidates = convWeightGradientCandidates(s, device.adapter.subgroupSize, device.maxBinding);
+        const candidates = convWeightGradientCandidates(s, device.target);
         return planRun(device, device.variants.choose(candidates).plan(false), {
           x: x(device),
           dy: y(device),
@@ -89,7 +89,7 @@ export const gemmItem = (id: string, title: string, shape: GemmShape): BenchItem
     const { m, n, k, transposeA, transposeB } = shape;
     const a = noise(device, transposeA ? [k, m] : [m, k]);
     const b = noise(device, transposeB ? [n, k] : [k, n]);
-    const { plan } = device.variants.choose(gemmCandidates(shape, device.adapter.subgroupSize, device.maxBinding));
+    const { plan } = device.variants.choose(gemmCandidates(shape, device.target));
     return planRun(device, plan({}), { a, b, bias: b, c: device.empty([m, n]) });
   },
 });
