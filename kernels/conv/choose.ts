@@ -7,7 +7,7 @@ import type { Target } from '../target.ts';
 import { convForwardDirect, convInputGradientDirect, convWeightGradientDirect, WORKGROUP } from './direct.ts';
 import { type ConvLanes, convForwardLanes, convInputGradientLanes } from './lanes.ts';
 import { distinct, passConstants, passLayout, range, reach } from './pass.ts';
-import { type ConvShape, outputHeight, outputWidth } from './shape.ts';
+import { type ConvEpilogue, type ConvShape, outputHeight, outputWidth } from './shape.ts';
 import { type ConvTile, convForwardTile, convInputGradientTile } from './tile.ts';
 import { type ConvWeightTile, convWeightGradientTile, splitStrips } from './weight-tile.ts';
 
@@ -101,12 +101,12 @@ function* climb<T extends Tile | WeightTile, Options>(
 
 const single = (only: Step): Plan => ({ steps: [only], scratch: {} });
 
-/** The ways to run y = conv(x, weight) + bias, through max(0, ·) when `relu`. Operands: x, weight, bias, y. */
-export function convForwardCandidates(
-  s: ConvShape,
-  { subgroupSize }: Target,
-): Generator<Candidate<{ bias: boolean; relu: boolean }>> {
-  const operands = { x: 'x', weight: 'weight', bias: 'bias', y: 'y' };
+/**
+ * The ways to run y = conv(x, weight) through the epilogue. Operands: x, weight, bias, residual, y; any f32 tensor may
+ * stand for a bias or residual that the epilogue lacks.
+ */
+export function convForwardCandidates(s: ConvShape, { subgroupSize }: Target): Generator<Candidate<ConvEpilogue>> {
+  const operands = { x: 'x', weight: 'weight', bias: 'bias', residual: 'residual', y: 'y' };
   return climb('conv.forward', subgroupSize, {
     tiles: (size) => passTiles(s, false, size),
     tiled: (tile, subgroup, epilogue) =>

@@ -32,12 +32,13 @@ export function convForward(
   weight: ArrayLike<number>,
   bias: ArrayLike<number> | null,
   relu: boolean,
+  residual: ArrayLike<number> | null = null,
 ): Float64Array {
   const pixels = outputHeight(s) * outputWidth(s);
   const y = new Float64Array(s.n * s.co * pixels);
   products(s, (yi, xi, wi) => void (y[yi] += x[xi] * weight[wi]));
   return y.map((v, i) => {
-    const sum = v + (bias ? bias[Math.floor(i / pixels) % s.co] : 0);
+    const sum = v + (bias ? bias[Math.floor(i / pixels) % s.co] : 0) + (residual ? residual[i] : 0);
     return relu ? Math.max(0, sum) : sum;
   });
 }

@@ -3,7 +3,8 @@
  * one pipeline each for forward, input gradient and weight gradient. The last resort of the ladder in conv.ts.
  */
 import { defineKernel, type Kernel, linearGrid, linearIndex, read, type Scalar, u32, wgsl, write } from '../kernel.ts';
-import { type ConvShape, convBytes, convFlops, outputHeight, outputWidth } from './shape.ts';
+import { epilogueUniforms, FORWARD_BINDINGS, storeEpilogue } from './pass.ts';
+import { type ConvEpilogue, type ConvShape, convBytes, convFlops, outputHeight, outputWidth } from './shape.ts';
 
 export const WORKGROUP = 64;
 /** Channels that one invocation computes. */
@@ -24,17 +25,17 @@ const uniforms = (s: ConvShape): Record<string, Scalar> => ({
   dilation: u32(s.dilation),
 });
 
-/** y = conv(x, weight) + bias, through max(0, ·) when `relu`. Bind any f32 tensor as bias when `bias` is false. */
+/** y = conv(x, weight) through the epilogue. */
 export function convForwardDirect(
   s: ConvShape,
-  { bias, relu }: { bias: boolean; relu: boolean },
-): Kernel<'x' | 'weight' | 'bias' | 'y'> {
+  epilogue: ConvEpilogue,
+): Kernel<'x' | 'weight' | 'bias' | 'residual' | 'y'> {
   const pixels = s.n * outputHeight(s) * outputWidth(s);
   const [gx, gy] = linearGrid(pixels, WORKGROUP);
   return defineKernel({
     name: 'conv.forward.direct',
-    bindings: { x: read(), weight: read(), bias: read(), y: write() },
-    uniforms: { ...uniforms(s), useBias: u32(bias ? 1 : 0), relu: u32(relu ? 1 : 0) },
+    bindings: FORWARD_BINDINGS,
+    uniforms: { ...uniforms(s), ...epilogueUniforms(epilogue) },
     grid: [gx, gy, pixels === 0 ? 0 : Math.ceil(s.co / CHANNELS)],
     flops: convFlops(s),
     bytes: convBytes(s),
@@ -65,15 +66,14 @@ export function convForwardDirect(
   }
   for (var j = 0u; j < ${CHANNELS}u && o + j < u.co; j++) {
     var v = sum[j];
-    if (u.useBias == 1u) { v += bias[o + j]; }
-    if (u.relu == 1u) { v = max(v, 0.0); }
-    y[((n * u.co + o + j) * u.ho + oy) * u.wo + ox] = v;
+    let at = ((n * u.co + o + j) * u.ho + oy) * u.wo + ox;
+    ${storeEpilogue('v', 'o + j', 'at')}
   }
 }`,
   });
 }
 
-/** dx (+)= the gradient of {@link convForwardDirect} (without ReLU) to x. */
+/** dx (+)= the gradient of {@link convForwardDirect} (without its epilogue) to x. */
 export function convInputGradientDirect(s: ConvShape, accumulate: boolean): Kernel<'dy' | 'weight' | 'dx'> {
   const pixels = s.n * s.h * s.w;
   const [gx, gy] = linearGrid(pixels, WORKGROUP);

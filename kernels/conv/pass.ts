@@ -2,8 +2,24 @@
  * What the forward pass and the input gradient share. The input gradient is itself a convolution, of dy with the
  * transposed weight: where it is strided, a pixel of dx pairs only with the taps whose distance is a multiple of the stride.
  */
-import { i32, linearGrid, type Scalar, u32 } from '../kernel.ts';
-import { type ConvShape, convBytes, convFlops, outputHeight, outputWidth } from './shape.ts';
+import { i32, linearGrid, read, type Scalar, u32, write } from '../kernel.ts';
+import { type ConvEpilogue, type ConvShape, convBytes, convFlops, outputHeight, outputWidth } from './shape.ts';
+
+/** What every forward kernel binds. Bind any f32 tensor as a bias or residual that the epilogue lacks. */
+export const FORWARD_BINDINGS = { x: read(), weight: read(), bias: read(), residual: read(), y: write() };
+
+/** The uniforms that {@link storeEpilogue} reads. */
+export const epilogueUniforms = ({ bias, residual, relu }: ConvEpilogue): Record<string, Scalar> => ({
+  useBias: u32(bias ? 1 : 0),
+  useResidual: u32(residual ? 1 : 0),
+  relu: u32(relu ? 1 : 0),
+});
+
+/** WGSL that stores the variable `sum` of a channel through the epilogue to y[at]. */
+export const storeEpilogue = (sum: string, channel: string, at: string): string => `
+  if (u.useBias == 1u) { ${sum} += bias[${channel}]; }
+  if (u.useResidual == 1u) { ${sum} += residual[${at}]; }
+  y[${at}] = select(${sum}, max(${sum}, 0.0), u.relu == 1u);`;
 
 /** What a pass bakes into its text. */
 export interface PassConstants extends Record<string, number | boolean> {

@@ -12,6 +12,13 @@ export interface ConvShape {
   readonly dilation: number;
 }
 
+/** What follows the products: y = max(0, Σ + bias [co] + residual, shaped like y). */
+export interface ConvEpilogue {
+  readonly bias?: boolean;
+  readonly residual?: boolean;
+  readonly relu?: boolean;
+}
+
 /** Pixels along one axis after a convolution; below 1 when the kernel does not fit. */
 export const outputLength = (
   length: number,

@@ -3,8 +3,18 @@
  * all its products unrolled over the taps and looped over the input channels. All lanes load the same weights.
  */
 import { defineKernel, type Kernel, read, type Scalar, u32, wgsl, write } from '../kernel.ts';
-import { distinct, type PassConstants, passDispatch, range, reach, tileStep } from './pass.ts';
-import type { ConvShape } from './shape.ts';
+import {
+  distinct,
+  epilogueUniforms,
+  FORWARD_BINDINGS,
+  type PassConstants,
+  passDispatch,
+  range,
+  reach,
+  storeEpilogue,
+  tileStep,
+} from './pass.ts';
+import type { ConvEpilogue, ConvShape } from './shape.ts';
 
 export interface ConvTile {
   /** Pixels of the result an invocation computes; in an input gradient multiples of the stride. */
@@ -16,19 +26,19 @@ export interface ConvTile {
 
 const WORKGROUP = 64;
 
-/** y = conv(x, weight) + bias, through max(0, ·) when `relu`. Bind any f32 tensor as bias when `bias` is false. */
+/** y = conv(x, weight) through the epilogue. */
 export const convForwardTile = (
   s: ConvShape,
   tile: ConvTile,
-  { bias, relu }: { bias: boolean; relu: boolean },
-): Kernel<'x' | 'weight' | 'bias' | 'y'> =>
+  epilogue: ConvEpilogue,
+): Kernel<'x' | 'weight' | 'bias' | 'residual' | 'y'> =>
   defineKernel({
-    ...description(s, tile, false, { useBias: u32(bias ? 1 : 0), relu: u32(relu ? 1 : 0) }),
+    ...description(s, tile, false, epilogueUniforms(epilogue)),
     name: 'conv.forward.tile',
-    bindings: { x: read(), weight: read(), bias: read(), y: write() },
+    bindings: FORWARD_BINDINGS,
   });
 
-/** dx (+)= the gradient of {@link convForwardTile} (without ReLU) to x. */
+/** dx (+)= the gradient of {@link convForwardTile} (without its epilogue) to x. */
 export const convInputGradientTile = (
   s: ConvShape,
   tile: ConvTile,
@@ -130,8 +140,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         if (u.accumulate == 1u) { sum += dx[row + xx]; }
         dx[row + xx] = sum;
 #else
-        if (u.useBias == 1u) { sum += bias[channel]; }
-        y[row + xx] = select(sum, max(sum, 0.0), u.relu == 1u);
+        ${storeEpilogue('sum', 'channel', 'row + xx')}
 #endif
       }
     }

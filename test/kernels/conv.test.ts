@@ -34,15 +34,20 @@ async function check(s: kernels.ConvShape): Promise<void> {
   const bias = randomArray([s.co], 3);
   const dy = randomArray([s.n, s.co, kernels.outputHeight(s), kernels.outputWidth(s)], 4);
   const plain = reference.convForward(s, x, weight, null, false);
+  const residual = randomArray([plain.length], 7);
   const rectified = reference.convForward(s, x, weight, bias, true);
+  const added = reference.convForward(s, x, weight, null, false, residual);
+  const all = reference.convForward(s, x, weight, bias, true, residual);
   const dx = reference.convInputGradient(s, dy, weight);
   const dw = reference.convWeightGradient(s, x, dy);
   const [oldX, oldW] = [randomArray([x.length], 5), randomArray([weight.length], 6)];
   for (const { name, plan } of kernels.convForwardCandidates(s, target)) {
-    const forward = (epilogue: { bias: boolean; relu: boolean }) =>
-      execute(plan(epilogue), { x, weight, bias }, 'y', plain.length);
-    expectClose(await forward({ bias: false, relu: false }), plain, {}, name);
+    const forward = (epilogue: kernels.ConvEpilogue) =>
+      execute(plan(epilogue), { x, weight, bias, residual }, 'y', plain.length);
+    expectClose(await forward({}), plain, {}, name);
     expectClose(await forward({ bias: true, relu: true }), rectified, {}, `${name} with bias and ReLU`);
+    expectClose(await forward({ residual: true }), added, {}, `${name} with a residual`);
+    expectClose(await forward({ bias: true, residual: true, relu: true }), all, {}, `${name} with all`);
   }
   const sumX = dx.map((v, i) => v + oldX[i]);
   for (const { name, plan } of kernels.convInputGradientCandidates(s, target)) {
@@ -62,13 +67,14 @@ async function checkDirect(s: kernels.ConvShape): Promise<void> {
   const weight = randomArray([s.co, s.ci, s.kh, s.kw], 2);
   const bias = randomArray([s.co], 3);
   const dy = randomArray([s.n, s.co, kernels.outputHeight(s), kernels.outputWidth(s)], 4);
-  const { y } = await runKernel(device, kernels.convForwardDirect(s, { bias: true, relu: true }), {
+  const { y } = await runKernel(device, kernels.convForwardDirect(s, { bias: true, residual: true, relu: true }), {
     x,
     weight,
     bias,
+    residual: dy,
     y: dy.length,
   });
-  expectClose(y, reference.convForward(s, x, weight, bias, true), {}, 'y');
+  expectClose(y, reference.convForward(s, x, weight, bias, true, dy), {}, 'y');
   const { dx } = await runKernel(device, kernels.convInputGradientDirect(s, true), { dy, weight, dx: x });
   expectClose(
     dx,

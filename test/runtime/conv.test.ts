@@ -18,10 +18,22 @@ for (const options of [{ padding: 1 }, { stride: 2, padding: 1 }, { padding: 2, 
   });
 }
 
+test('gradients of conv2d with a residual', () =>
+  expectFiniteDifferences(
+    (tape, [x, w, b, residual]) => functional.conv2d(tape, x, w, b, { stride: 2, padding: 1, residual }),
+    random([2, 3, 8, 7], [5, 3, 3, 3], [5], [2, 5, 4, 4]),
+  ));
+
+test('gradients of conv2d whose residual is its own input', () =>
+  expectFiniteDifferences(
+    (tape, [x, w]) => functional.conv2d(tape, x, w, null, { padding: 1, residual: x }),
+    random([2, 3, 5, 7], [3, 3, 3, 3]),
+  ));
+
 test('gradients of linear', () =>
   expectFiniteDifferences((tape, [x, w, b]) => functional.linear(tape, x, w, b), random([6, 10], [5, 10], [5])));
 
-test('a fused ReLU equals a separate one, forward and backward', async () => {
+test('a fused residual and ReLU equal separate ones, forward and backward', async () => {
   const inputs = random([2, 3, 6, 5], [4, 3, 3, 3], [4]);
   const rows = random([7, 9], [4, 9], [4]);
   const pairs: [Operation, Operation, typeof inputs][] = [
@@ -29,6 +41,12 @@ test('a fused ReLU equals a separate one, forward and backward', async () => {
       (tape, [x, w, b]) => functional.conv2d(tape, x, w, b, { padding: 1, relu: true }),
       (tape, [x, w, b]) => functional.relu(tape, functional.conv2d(tape, x, w, b, { padding: 1 })),
       inputs,
+    ],
+    [
+      (tape, [x, w, b, residual]) => functional.conv2d(tape, x, w, b, { padding: 1, residual, relu: true }),
+      (tape, [x, w, b, residual]) =>
+        functional.addRelu(tape, functional.conv2d(tape, x, w, b, { padding: 1 }), residual),
+      random([2, 3, 6, 5], [4, 3, 3, 3], [4], [2, 4, 6, 5]),
     ],
     [
       (tape, [x, w, b]) => functional.linear(tape, x, w, b, { relu: true }),
@@ -72,6 +90,10 @@ test('errors name the shapes', () => {
   assert.throws(
     () => functional.conv2d(tape, zeros(1, 3, 2, 2), zeros(2, 3, 3, 3), null),
     (e: Error) => e instanceof ShapeError && /2×2/.test(e.message),
+  );
+  assert.throws(
+    () => functional.conv2d(tape, zeros(1, 3, 4, 4), zeros(2, 3, 1, 1), null, { residual: zeros(1, 2, 4, 3) }),
+    (e: Error) => e instanceof ShapeError && /1,2,4,4.*1,2,4,3/.test(e.message),
   );
   assert.throws(
     () => functional.linear(tape, zeros(2, 3), zeros(2, 4), null),

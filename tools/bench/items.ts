@@ -51,7 +51,7 @@ export function convItems(id: string, sizes: ConvSizes): BenchItem[] {
       setup(device) {
         const operands = { x: x(device), weight: weight(device), y: y(device) };
         const { plan } = device.variants.choose(convForwardCandidates(s, device.target));
-        return planRun(device, plan({ bias: false, relu: false }), { ...operands, bias: operands.weight });
+        return planRun(device, plan({}), { ...operands, bias: operands.weight, residual: operands.weight });
       },
     },
     {
