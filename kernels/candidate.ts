@@ -5,7 +5,7 @@ import type { Plan } from './plan.ts';
 export interface Candidate<Options> {
   /** `family.variant[.sizes]`, the same for all shapes: `conv.forward.lanes.8x8x1`. */
   readonly name: string;
-  readonly plan: (options: Options) => Plan;
+  plan(options: Options): Plan;
 }
 
 /** On wider subgroups, hardware's, workgroup memory is expected to win. */

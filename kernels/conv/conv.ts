@@ -17,6 +17,7 @@
 export * from './choose.ts';
 export { convForwardDirect, convInputGradientDirect, convWeightGradientDirect } from './direct.ts';
 export * from './lanes.ts';
+export * from './operation.ts';
 export * from './shape.ts';
 export * from './tile.ts';
 export * from './weight-tile.ts';

@@ -11,6 +11,7 @@
  */
 export * from './choose.ts';
 export * from './lanes.ts';
+export * from './operation.ts';
 export * from './partials.ts';
 export * from './shape.ts';
 export * from './tiled.ts';
