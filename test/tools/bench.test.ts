@@ -8,7 +8,7 @@ import type { BenchItem } from '@cim/tools/bench/item';
 import { convItems, gemmItem, linearItems, overlapItem, selectItems, standardItems } from '@cim/tools/bench/items';
 import { timingOf } from '@cim/tools/bench/measure';
 import { measureStepMemory } from '@cim/tools/bench/memory';
-import { quartiles, spread } from '@cim/tools/bench/quartiles';
+import { quartiles, spread } from '@cim/runtime/tune/quartiles';
 import { measurementTable, rooflineLine } from '@cim/tools/bench/report';
 import { rooflineItems } from '@cim/tools/bench/roofline';
 import { loadAll, multiplyAddChains, storeAll } from '@cim/tools/bench/roofline-kernels';

@@ -1,7 +1,8 @@
 /** Times work items by turns, so that whatever slows the machine for a while slows all of them. */
 import type { Device } from '@cim/runtime';
+import { type Quartiles, quartiles, spread } from '@cim/runtime/tune/quartiles';
+import { runsPerSample, sample } from '@cim/runtime/tune/timing';
 import type { BenchItem, BenchRun } from './item.ts';
-import { type Quartiles, quartiles, spread } from './quartiles.ts';
 
 export interface MeasureOptions {
   /** Runs are repeated within a sample until it takes this many seconds: what a timer resolves, many times over. */
@@ -29,9 +30,6 @@ export interface MeasureHooks {
   /** After each round of samples: how many items spread too far, or have too few. */
   readonly onRound?: (spreading: number) => void;
 }
-
-/** Runs within a sample, at most. */
-const MAX_RUNS = 256;
 
 interface Candidate {
   readonly item: BenchItem;
@@ -79,9 +77,7 @@ async function warmUp(device: Device, work: BenchRun, least: number): Promise<Pi
   await device.finish();
   const cold = (performance.now() - begin) / 1000;
   await device.tracer?.settled();
-  let runs = 1;
-  while (runs < MAX_RUNS && runs * (await sample(device, work, runs)) < least) runs *= 2;
-  return { cold, runs };
+  return { cold, runs: await runsPerSample(device, () => work.run(), least) };
 }
 
 async function takeSamples(
@@ -92,23 +88,9 @@ async function takeSamples(
 ): Promise<void> {
   const begin = performance.now();
   for (let round = 1; round <= most; round++) {
-    for (const { work, runs, seconds } of candidates) seconds.push(await sample(device, work, runs));
+    for (const { work, runs, seconds } of candidates) seconds.push(await sample(device, () => work.run(), runs));
     const spreading = candidates.filter(({ seconds }) => round < least || spread(quartiles(seconds)) > enough).length;
     onRound?.(spreading);
     if (spreading === 0 || (round >= least && performance.now() - begin >= 1000 * budget)) return;
   }
-}
-
-/** Seconds of one run, the mean of `runs`. */
-async function sample(device: Device, work: BenchRun, runs: number): Promise<number> {
-  const { tracer } = device;
-  const first = tracer?.kernels.length;
-  const start = performance.now();
-  for (let i = 0; i < runs; i++) work.run();
-  await device.finish();
-  const wall = (performance.now() - start) / 1000;
-  if (!tracer) return wall / runs;
-  await tracer.settled();
-  const nanoseconds = tracer.kernels.slice(first).reduce((sum, { begin, end }) => sum + end - begin, 0);
-  return nanoseconds / 1e9 / runs;
 }

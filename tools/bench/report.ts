@@ -1,6 +1,6 @@
+import { spread } from '@cim/runtime/tune/quartiles';
 import { textTable } from '../cli/table.ts';
 import type { Measurement } from './measure.ts';
-import { spread } from './quartiles.ts';
 import type { Roofline } from './roofline.ts';
 
 /** Billions a second; below one with two significant digits. */

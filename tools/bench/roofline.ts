@@ -3,7 +3,7 @@ import type { Kernel } from '@cim/kernels/kernel';
 import type { Device } from '@cim/runtime';
 import { type BenchItem, planRun } from './item.ts';
 import type { Measurement } from './measure.ts';
-import { quartiles } from './quartiles.ts';
+import { quartiles } from '@cim/runtime/tune/quartiles';
 import { loadAll, multiplyAddChains, smallest, storeAll, type VectorType } from './roofline-kernels.ts';
 
 export interface Roofline {
