@@ -1,101 +1,37 @@
 /** The kernels that training spends its time in, at the sizes of HRNet-W48 on images of 480×640. */
-import {
-  type ConvShape,
-  convBytes,
-  convFlops,
-  convForwardCandidates,
-  convInputGradientCandidates,
-  convWeightGradientCandidates,
-  type GemmShape,
-  gemmBytes,
-  gemmCandidates,
-  gemmFlops,
-  outputHeight,
-  outputWidth,
-  pairwiseOverlap,
-} from '@cim/kernels';
+import { type ConvShape, type GemmShape, pairwiseOverlap } from '@cim/kernels';
 import { step } from '@cim/kernels/plan';
-import { type Device, Generator, type Shape, sizeOf, type Tensor } from '@cim/runtime';
+import { Generator } from '@cim/runtime';
 import { closest } from 'fastest-levenshtein';
 import { ConfigError } from '../errors.ts';
 import { type BenchItem, planRun } from './item.ts';
+import { type ProblemItem, problemItem } from './problem-item.ts';
 
-/** Values that repeat in an input: enough that no cache holds their products. */
+/** Words of masks that repeat: enough that no cache holds their products. */
 const DISTINCT = 2 ** 16;
-
-/** Uniform values in [−1, 1). */
-function noise(device: Device, shape: Shape): Tensor {
-  const generator = new Generator(1);
-  const block = Float32Array.from({ length: Math.min(DISTINCT, sizeOf(shape)) }, () => 2 * generator.uniform() - 1);
-  const values = new Float32Array(sizeOf(shape));
-  for (let i = 0; i < values.length; i += DISTINCT) values.set(block.subarray(0, values.length - i), i);
-  return device.tensor(values, shape);
-}
 
 type ConvSizes = Omit<ConvShape, 'stride' | 'padding' | 'dilation'> & { readonly stride?: number };
 
 /** A convolution without bias, padded to keep its size at stride 1, and its two gradients. */
-export function convItems(id: string, sizes: ConvSizes): BenchItem[] {
+export function convItems(id: string, sizes: ConvSizes): ProblemItem[] {
   const s: ConvShape = { stride: 1, dilation: 1, ...sizes, padding: (sizes.kh - 1) / 2 };
-  const x = (device: Device): Tensor => noise(device, [s.n, s.ci, s.h, s.w]);
-  const weight = (device: Device): Tensor => noise(device, [s.co, s.ci, s.kh, s.kw]);
-  const y = (device: Device): Tensor => noise(device, [s.n, s.co, outputHeight(s), outputWidth(s)]);
   const stride = s.stride > 1 ? ` stride ${s.stride}` : '';
-  const common = { flops: convFlops(s), bytes: convBytes(s) };
   const title = `conv ${s.ci}→${s.co} ${s.kh}×${s.kw}${stride} at ${s.n > 1 ? `${s.n}×` : ''}${s.h}×${s.w}`;
+  const item = (pass: 'forward' | 'inputGradient' | 'weightGradient', of: string): ProblemItem =>
+    problemItem(`${id}.${pass}`, `${title}${of}`, { family: `conv.${pass}`, shape: s });
   return [
-    {
-      ...common,
-      id: `${id}.forward`,
-      title,
-      setup(device) {
-        const operands = { x: x(device), weight: weight(device), y: y(device) };
-        const { plan } = device.variants.choose(convForwardCandidates(s, device.target));
-        return planRun(device, plan({}), { ...operands, bias: operands.weight, residual: operands.weight });
-      },
-    },
-    {
-      ...common,
-      id: `${id}.inputGradient`,
-      title: `${title}, gradient to x`,
-      setup(device) {
-        const { plan } = device.variants.choose(convInputGradientCandidates(s, device.target));
-        return planRun(device, plan(false), { dy: y(device), weight: weight(device), dx: x(device) });
-      },
-    },
-    {
-      ...common,
-      id: `${id}.weightGradient`,
-      title: `${title}, gradient to the weight`,
-      setup(device) {
-        const candidates = convWeightGradientCandidates(s, device.target);
-        return planRun(device, device.variants.choose(candidates).plan(false), {
-          x: x(device),
-          dy: y(device),
-          dw: weight(device),
-        });
-      },
-    },
+    item('forward', ''),
+    item('inputGradient', ', gradient to x'),
+    item('weightGradient', ', gradient to the weight'),
   ];
 }
 
 /** A matrix product; A, B and C by their shapes in memory. */
-export const gemmItem = (id: string, title: string, shape: GemmShape): BenchItem => ({
-  id,
-  title,
-  flops: gemmFlops(shape),
-  bytes: gemmBytes(shape),
-  setup(device) {
-    const { m, n, k, transposeA, transposeB } = shape;
-    const a = noise(device, transposeA ? [k, m] : [m, k]);
-    const b = noise(device, transposeB ? [n, k] : [k, n]);
-    const { plan } = device.variants.choose(gemmCandidates(shape, device.target));
-    return planRun(device, plan({}), { a, b, bias: b, c: device.empty([m, n]) });
-  },
-});
+export const gemmItem = (id: string, title: string, shape: GemmShape): ProblemItem =>
+  problemItem(id, title, { family: 'gemm', shape });
 
 /** A linear layer of `rows` inputs without bias, x [rows, inner], weight [outer, inner], and its two gradients. */
-export function linearItems(id: string, rows: number, inner: number, outer: number): BenchItem[] {
+export function linearItems(id: string, rows: number, inner: number, outer: number): ProblemItem[] {
   const title = `linear ${rows}×${inner}→${outer}`;
   return [
     gemmItem(`${id}.forward`, title, { m: rows, n: outer, k: inner, transposeB: true }),
@@ -146,7 +82,8 @@ export function overlapItem(id: string, n: number, width: number, height: number
 /** RoIs of the mask branch's convolution. */
 const ROIS = { full: 200, quick: 20 };
 
-export const standardItems = ({ quick }: { quick: boolean }): BenchItem[] => [
+/** The items that other libraries can compute too. */
+export const comparableItems = ({ quick }: { quick: boolean }): ProblemItem[] => [
   ...convItems('a', { n: 1, ci: 64, co: 64, kh: 3, kw: 3, h: 120, w: 160 }),
   ...convItems('b', { n: 1, ci: 48, co: 48, kh: 3, kw: 3, h: 120, w: 160 }),
   ...convItems('c', { n: 1, ci: 96, co: 96, kh: 3, kw: 3, h: 60, w: 80 }),
@@ -157,6 +94,10 @@ export const standardItems = ({ quick }: { quick: boolean }): BenchItem[] => [
   ...convItems('m', { n: quick ? ROIS.quick : ROIS.full, ci: 512, co: 256, kh: 3, kw: 3, h: 7, w: 7 }),
   gemmItem('G1', 'matrix product 1024×1024×1024', { m: 1024, n: 1024, k: 1024 }),
   ...linearItems('G2', 200, 12544, 1024),
+];
+
+export const standardItems = (options: { quick: boolean }): BenchItem[] => [
+  ...comparableItems(options),
   overlapItem('mask', 1000, 500, 375),
 ];
 
@@ -164,7 +105,10 @@ export const standardItems = ({ quick }: { quick: boolean }): BenchItem[] => [
  * The items whose id, or a part of it, is one of `words`; all without words.
  * @throws ConfigError for a word that names no item.
  */
-export function selectItems(items: readonly BenchItem[], words: readonly string[]): BenchItem[] {
+export function selectItems<Item extends Pick<BenchItem, 'id'>>(
+  items: readonly Item[],
+  words: readonly string[],
+): Item[] {
   const namedBy = (id: string, word: string): boolean => id === word || id.split('.').includes(word);
   for (const word of words) {
     if (items.some(({ id }) => namedBy(id, word))) continue;

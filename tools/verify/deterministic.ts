@@ -7,7 +7,13 @@ interface Stretch {
 }
 
 /** hash(seed, i) of the recipe, scaled: offset + scale · s with s in [−1, 1). */
-function hashed(k: number, { first, count }: Stretch, salt: number, scale: number, offset: number): Float32Array {
+export function deterministicValues(
+  k: number,
+  { first, count }: Stretch,
+  salt: number,
+  scale: number,
+  offset: number,
+): Float32Array {
   const values = new Float32Array(count);
   const seed = (Math.imul(k + 1, 0x85ebca77) + salt) >>> 0;
   for (let i = 0; i < count; i++) {
@@ -34,14 +40,14 @@ export function deterministicTensor(
   gain: number,
   stretch: Stretch = { first: 0, count: sizeOf(shape) },
 ): Float32Array {
-  if (name.endsWith('running_mean')) return hashed(k, stretch, salt, 0.1, 0);
-  if (name.endsWith('running_var')) return hashed(k, stretch, salt, 0.5, 1);
+  if (name.endsWith('running_mean')) return deterministicValues(k, stretch, salt, 0.1, 0);
+  if (name.endsWith('running_var')) return deterministicValues(k, stretch, salt, 0.5, 1);
   if (shape.length >= 2) {
-    return hashed(k, stretch, salt, (Math.sqrt(3) * gain) / Math.sqrt(sizeOf(shape) / shape[0]), 0);
+    return deterministicValues(k, stretch, salt, (Math.sqrt(3) * gain) / Math.sqrt(sizeOf(shape) / shape[0]), 0);
   }
-  return name.endsWith('bias') ? hashed(k, stretch, salt, 0.1, 0) : hashed(k, stretch, salt, 0.3, 1);
+  return name.endsWith('bias') ? deterministicValues(k, stretch, salt, 0.1, 0) : deterministicValues(k, stretch, salt, 0.3, 1);
 }
 
 /** The input of a network whose state dict has `k` tensors: 2·s. */
 export const deterministicInput = (k: number, shape: readonly number[], salt: number): Float32Array =>
-  hashed(k, { first: 0, count: sizeOf(shape) }, salt, 2, 0);
+  deterministicValues(k, { first: 0, count: sizeOf(shape) }, salt, 2, 0);
