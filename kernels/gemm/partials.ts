@@ -47,38 +47,35 @@ export function sumPartials({
   });
 }
 
-/** db[c] (+)= Σ dy[outer, c, inner]: the gradient of a bias. One workgroup a channel. */
-export function channelSum({
-  outer,
-  channels,
-  inner,
-  accumulate,
-}: {
-  outer: number;
-  channels: number;
-  inner: number;
-  accumulate: boolean;
-}): Kernel<'dy' | 'db'> {
-  return defineKernel({
-    name: 'gemm.channelSum',
-    bindings: { dy: read(), db: write() },
-    uniforms: {
-      outer: u32(outer),
-      channels: u32(channels),
-      inner: u32(inner),
-      accumulate: u32(accumulate ? 1 : 0),
-    },
-    grid: [channels, 1, 1],
-    flops: outer * channels * inner,
-    bytes: 4 * outer * channels * inner,
-    source: () => wgsl`
+interface ChannelSum {
+  readonly outer: number;
+  readonly channels: number;
+  readonly inner: number;
+  readonly accumulate: boolean;
+}
+
+const channelSumDispatch = ({ outer, channels, inner, accumulate }: ChannelSum) => ({
+  uniforms: {
+    outer: u32(outer),
+    channels: u32(channels),
+    inner: u32(inner),
+    accumulate: u32(accumulate ? 1 : 0),
+  },
+  grid: [channels, 1, 1] as const,
+  flops: outer * channels * inner,
+});
+
+/** A workgroup's loop over the elements i of channel c, which sets `g`, and the sum of all g. */
+const sumChannel = (element: string): string => `
 var<workgroup> sums: array<f32, ${WORKGROUP}>;
 @compute @workgroup_size(${WORKGROUP})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let c = group.x;
   var sum = 0.0;
-  for (var i = lane; i < u.outer * u.inner; i += ${WORKGROUP}u) {
-    sum += dy[(i / u.inner * u.channels + c) * u.inner + i % u.inner];
+  for (var at = lane; at < u.outer * u.inner; at += ${WORKGROUP}u) {
+    let i = (at / u.inner * u.channels + c) * u.inner + at % u.inner;
+    ${element}
+    sum += g;
   }
   sums[lane] = sum;
   // One barrier and 64 additions by one lane: on software GPUs a tree of barriers costs more.
@@ -87,6 +84,24 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   var total = select(0.0, db[c], u.accumulate == 1u);
   for (var i = 0u; i < ${WORKGROUP}u; i++) { total += sums[i]; }
   db[c] = total;
-}`,
+}`;
+
+/** db[c] (+)= Σ dy[outer, c, inner]: the gradient of a bias. One workgroup a channel. */
+export const channelSum = (sizes: ChannelSum): Kernel<'dy' | 'db'> =>
+  defineKernel({
+    ...channelSumDispatch(sizes),
+    name: 'gemm.channelSum',
+    bindings: { dy: read(), db: write() },
+    bytes: 4 * sizes.outer * sizes.channels * sizes.inner,
+    source: () => sumChannel('let g = dy[i];'),
   });
-}
+
+/** dx = dy where y > 0, else 0, the gradient before a ReLU of output y, and of it {@link channelSum}. */
+export const reluChannelSum = (sizes: ChannelSum): Kernel<'dy' | 'y' | 'dx' | 'db'> =>
+  defineKernel({
+    ...channelSumDispatch(sizes),
+    name: 'gemm.reluChannelSum',
+    bindings: { dy: read(), y: read(), dx: write(), db: write() },
+    bytes: 12 * sizes.outer * sizes.channels * sizes.inner,
+    source: () => sumChannel('let g = select(0.0, dy[i], y[i] > 0.0); dx[i] = g;'),
+  });

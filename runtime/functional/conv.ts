@@ -1,17 +1,19 @@
 import * as kernels from '@cim/kernels';
 import { ShapeError } from '../errors.ts';
-import { runPlan } from '../plan.ts';
 import { shardsOf, type Weight } from '../sharded.ts';
 import type { Tape } from '../tape.ts';
 import { Tensor } from '../tensor.ts';
+import { convForward, convInputGradient, convWeightGradient, epilogueGradient } from './conv-passes.ts';
 import { add, addRelu } from './elementwise.ts';
-import { reluGradient } from './relu-gradient.ts';
 import { backwardByShard, forwardByShard } from './shards.ts';
 
-export interface ConvOptions {
+export interface ConvGeometry {
   readonly stride?: number;
   readonly padding?: number;
   readonly dilation?: number;
+}
+
+export interface ConvOptions extends ConvGeometry {
   /** Added to the result, before the ReLU; shaped like it. */
   readonly residual?: Tensor;
   /** max(0, ·) of the result, in the same kernel. */
@@ -27,9 +29,45 @@ export function conv2d(
   x: Tensor,
   weight: Weight,
   bias: Tensor | null,
-  { stride = 1, padding = 0, dilation = 1, residual, relu = false }: ConvOptions = {},
+  { residual, relu = false, ...geometry }: ConvOptions = {},
 ): Tensor {
-  const { device } = tape;
+  const shape = convShape(x, weight, bias, residual, geometry);
+  if (residual && !(weight instanceof Tensor)) {
+    const sum = conv2d(tape, x, weight, bias, geometry);
+    return relu ? addRelu(tape, sum, residual) : add(tape, sum, residual);
+  }
+  const [ho, wo] = [kernels.outputHeight(shape), kernels.outputWidth(shape)];
+  const layout = { outer: shape.n, channels: shape.co, inner: ho * wo };
+  const y = tape.device.empty([shape.n, shape.co, ho, wo]);
+  forwardByShard(y, layout, weight, { bias, relu }, (part, shard, co, epilogue) => {
+    const operands = { x, weight: shard, bias: epilogue.bias, residual, y: part };
+    convForward({ ...shape, co }, operands, epilogue.relu);
+  });
+
+  const shards = shardsOf(weight);
+  const inputs = [x, ...shards, ...(bias ? [bias] : []), ...(residual ? [residual] : [])];
+  const biasIndex = 1 + shards.length;
+  return tape.record('conv2d', inputs, y, (sink, gradient) => {
+    const db = bias && sink.wants(biasIndex) ? sink.into(biasIndex) : undefined;
+    const dy = epilogueGradient(shape, gradient, y, { relu, db });
+    backwardByShard(dy, layout, weight, (part, shard, co, index) => {
+      const own = { ...shape, co };
+      if (sink.wants(0)) convInputGradient(own, part, shard, sink.into(0));
+      if (sink.wants(1 + index)) convWeightGradient(own, x, part, sink.into(1 + index));
+    });
+    if (residual) sink.pass(inputs.length - 1, dy);
+    if (relu) dy.dispose();
+  });
+}
+
+/** The sizes of a convolution. @throws ShapeError when they do not fit. */
+export function convShape(
+  x: Tensor,
+  weight: Weight,
+  bias: Tensor | null,
+  residual: Tensor | undefined,
+  { stride = 1, padding = 0, dilation = 1 }: ConvGeometry,
+): kernels.ConvShape {
   if (x.shape.length !== 4 || weight.shape.length !== 4 || x.shape[1] !== weight.shape[1]) {
     throw new ShapeError(`conv2d needs x [N,Ci,H,W] and weight [Co,Ci,kh,kw]; got [${x.shape}] and [${weight.shape}].`);
   }
@@ -47,42 +85,5 @@ export function conv2d(
   if (residual && residual.size !== n * co * ho * wo) {
     throw new ShapeError(`conv2d to [${n},${co},${ho},${wo}] cannot add a residual [${residual.shape}].`);
   }
-  if (residual && !(weight instanceof Tensor)) {
-    const sum = conv2d(tape, x, weight, bias, { stride, padding, dilation });
-    return relu ? addRelu(tape, sum, residual) : add(tape, sum, residual);
-  }
-  const layout = { outer: n, channels: co, inner: ho * wo };
-  const y = device.empty([n, co, ho, wo]);
-  forwardByShard(y, layout, weight, { bias, relu }, (part, shard, count, epilogue) => {
-    const options = { bias: epilogue.bias !== null, residual: residual !== undefined, relu: epilogue.relu };
-    const { plan } = device.variants.choose(kernels.convForwardCandidates({ ...shape, co: count }, device.target));
-    const operands = { x, weight: shard, bias: epilogue.bias ?? shard, residual: residual ?? shard, y: part };
-    runPlan(device, plan(options), operands);
-  });
-
-  const shards = shardsOf(weight);
-  const inputs = [x, ...shards, ...(bias ? [bias] : []), ...(residual ? [residual] : [])];
-  const biasIndex = 1 + shards.length;
-  return tape.record('conv2d', inputs, y, (sink, gradient) => {
-    const dy = relu ? reluGradient(gradient, y) : gradient;
-    backwardByShard(dy, layout, weight, (part, shard, count, index) => {
-      const own = { ...shape, co: count };
-      if (sink.wants(0)) {
-        const { tensor: dx, accumulate } = sink.into(0);
-        const { plan } = device.variants.choose(kernels.convInputGradientCandidates(own, device.target));
-        runPlan(device, plan(accumulate), { dy: part, weight: shard, dx });
-      }
-      if (sink.wants(1 + index)) {
-        const { tensor: dw, accumulate } = sink.into(1 + index);
-        const candidates = kernels.convWeightGradientCandidates(own, device.target);
-        runPlan(device, device.variants.choose(candidates).plan(accumulate), { x, dy: part, dw });
-      }
-    });
-    if (bias && sink.wants(biasIndex)) {
-      const { tensor: db, accumulate } = sink.into(biasIndex);
-      device.run(kernels.channelSum({ ...layout, accumulate }), { dy, db });
-    }
-    if (residual) sink.pass(inputs.length - 1, dy);
-    if (relu) dy.dispose();
-  });
+  return shape;
 }

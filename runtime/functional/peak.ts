@@ -4,7 +4,7 @@ import { ShapeError } from '../errors.ts';
 import { mapShards, shardsOf, type Weight } from '../sharded.ts';
 import { type Sink, Tape } from '../tape.ts';
 import type { Tensor } from '../tensor.ts';
-import { type ConvOptions, conv2d } from './conv.ts';
+import { type ConvGeometry, conv2d } from './conv.ts';
 
 export interface PeakOptions {
   /** Side of the square in which a peak is the maximum, odd. */
@@ -49,7 +49,7 @@ export function peakConv2d(
   x: Tensor,
   weight: Weight,
   bias: Tensor | null,
-  options: Omit<ConvOptions, 'relu'> = {},
+  options: ConvGeometry = {},
 ): Tensor {
   const { device } = tape;
   const y = conv2d(new Tape(device, { recording: false }), x, weight, bias, options);

@@ -146,7 +146,17 @@ for (const [outer, channels, inner] of [
     const dy = randomArray([outer, channels, inner], 1);
     const old = randomArray([channels], 2);
     const expected = reference.channelSum({ outer, channels, inner }, dy);
+    const y = randomArray([outer, channels, inner], 3).map((v) => Math.max(0, v));
+    const masked = dy.map((v, i) => (y[i] > 0 ? v : 0));
     for (const accumulate of [false, true]) {
+      const fused = kernels.reluChannelSum({ outer, channels, inner, accumulate });
+      const r = await runKernel(device, fused, { dy, y, dx: dy.length, db: accumulate ? old : channels });
+      expectClose(r.dx, masked, { relative: 0, scaled: 0 });
+      const sums = reference.channelSum({ outer, channels, inner }, masked);
+      expectClose(
+        r.db,
+        sums.map((v, i) => v + (accumulate ? old[i] : 0)),
+      );
       const kernel = kernels.channelSum({ outer, channels, inner, accumulate });
       const plan = { steps: [kernels.step(kernel, { dy: 'dy', db: 'db' })], scratch: {} };
       const db = await execute(plan, { dy }, 'db', channels, accumulate ? old : undefined);

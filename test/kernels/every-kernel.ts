@@ -116,6 +116,7 @@ const KERNELS: Record<KernelFunction, readonly (Kernel<never> | Plan)[]> = {
   ),
   sumPartials: [kernels.sumPartials({ n, parts: 3 })],
   channelSum: [kernels.channelSum({ outer: 2, channels: 5, inner: 77, accumulate: true })],
+  reluChannelSum: [kernels.reluChannelSum({ outer: 2, channels: 5, inner: 77, accumulate: true })],
   gemmCandidates: TARGETS.flatMap((target) =>
     flags(2).flatMap(([transposeA, transposeB]) =>
       plans(kernels.gemmCandidates({ ...gemm, transposeA, transposeB }, target), {}),
@@ -127,6 +128,14 @@ const KERNELS: Record<KernelFunction, readonly (Kernel<never> | Plan)[]> = {
   pairwiseIntersection: [kernels.pairwiseIntersection({ a: 5, b: 3, words: 3 })],
   // normalise
   batchNormStatistics: [kernels.batchNormStatistics({ ...norm, momentum: 0.1 })],
+  foldBatchNorm: [kernels.foldBatchNorm({ channels: 3, size: 70, eps: 1e-5, bias: true })],
+  foldBatchNormBackward: [undefined, true].map((bias) =>
+    kernels.foldBatchNormBackward({
+      channels: 3,
+      size: 70,
+      accumulate: { weight: true, gamma: true, beta: true, bias },
+    }),
+  ),
   batchNorm: flags(2).map(([residual, relu]) => kernels.batchNorm({ ...norm, eps: 1e-5, residual, relu })),
   batchNormReduce: flags(2).map(([relu, training]) =>
     kernels.batchNormReduce({ ...norm, eps: 1e-5, relu, training, accumulateWeight: true, accumulateBias: true }),
