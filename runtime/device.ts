@@ -81,6 +81,7 @@ export class Device {
   /** What kernels may count on here. */
   readonly target: Target;
 
+  readonly #patiently: <T>(promise: Promise<T>) => Promise<T>;
   readonly #uniforms: GPUBuffer;
   readonly #uniformBytes = new ArrayBuffer(UNIFORM_ARENA);
   readonly #uniformView = new DataView(this.#uniformBytes);
@@ -109,8 +110,13 @@ export class Device {
     return new Device(device, found, options);
   }
 
-  private constructor(gpu: GPUDevice, { adapter, driver, reason }: FoundAdapter, options: DeviceOptions) {
+  private constructor(
+    gpu: GPUDevice,
+    { adapter, driver, reason, patiently }: FoundAdapter,
+    options: DeviceOptions,
+  ) {
     this.gpu = gpu;
+    this.#patiently = patiently ?? ((promise) => promise);
     const { info } = adapter;
     this.features = new Set(gpu.features as unknown as Iterable<string>);
     const fixedSize = info.subgroupMinSize === info.subgroupMaxSize ? info.subgroupMinSize : 0;
@@ -273,7 +279,7 @@ export class Device {
     this.#recorded++;
     this.flush();
     try {
-      await staging.mapAsync(GPUMapMode.READ);
+      await this.#patiently(staging.mapAsync(GPUMapMode.READ));
     } catch (cause) {
       await this.check();
       throw new DeviceLostError('Reading a tensor failed.', '', { cause });
@@ -387,7 +393,7 @@ export class Device {
   /** Submits and waits until the GPU is idle. @throws what went wrong on the device. */
   async finish(): Promise<void> {
     this.flush();
-    await this.gpu.queue.onSubmittedWorkDone();
+    await this.#patiently(this.gpu.queue.onSubmittedWorkDone());
     await this.check();
   }
 
@@ -470,7 +476,7 @@ export class Device {
   /** Waits for the GPU and gives everything back. */
   async close(): Promise<void> {
     this.flush();
-    await this.gpu.queue.onSubmittedWorkDone();
+    await this.#patiently(this.gpu.queue.onSubmittedWorkDone());
     await this.tracer?.settled();
     this.#closed = true;
     this.tracer?.destroy();

@@ -24,6 +24,8 @@ export interface FoundAdapter {
   readonly reason: string;
   /** The driver, where it is one of ours and not the machine's. */
   readonly software?: SoftwareDriver;
+  /** Makes waiting for a promise of the GPU cheap, where it is not by itself. */
+  readonly patiently?: <T>(promise: Promise<T>) => Promise<T>;
 }
 
 /** Which driver stands behind an adapter. `software` is one we do not know by name, as Windows' WARP. */

@@ -1,6 +1,7 @@
 import { create, globals } from 'webgpu';
 import { GpuUnavailableError, ReportedError } from '../errors.ts';
 import { type DriverChoice, type DriverName, driverOf, type FoundAdapter, type SoftwareDriver } from './driver.ts';
+import { patiently } from './patience.ts';
 import { cacheFolder } from './software/cache.ts';
 import { cachedLavapipe, fetchLavapipe } from './software/lavapipe.ts';
 import { hasVulkanLoader, mapLibrary, withDriverManifest } from './software/libraries.ts';
@@ -88,7 +89,8 @@ export async function findNodeAdapter(choice: DriverChoice): Promise<FoundAdapte
   for (const attempt of ATTEMPTS[choice]) {
     try {
       const found = await attempt();
-      return { ...found, reason: [found.reason, ...failures.map((failure) => failure.message)].join('; ') };
+      const reason = [found.reason, ...failures.map((failure) => failure.message)].join('; ');
+      return { ...found, reason, patiently };
     } catch (error) {
       if (!(error instanceof ReportedError)) throw error;
       failures.push(error);
