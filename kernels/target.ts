@@ -2,8 +2,10 @@
 export interface Target {
   /** Invocations of every subgroup; 0 on devices without subgroups, or of sizes that vary. */
   readonly subgroupSize: number;
-  /** Whether `shader-f16` is enabled. */
+  /** Whether kernels may round what they multiply to f16: the device can, and its user allows it. Sums stay f32. */
   readonly f16: boolean;
+  /** The kinds of subgroup matrices that kernels may use; empty without Dawn's chromium-experimental-subgroup-matrix. */
+  readonly subgroupMatrices: readonly SubgroupMatrix[];
   /** Most invocations and bytes of workgroup memory of a workgroup. */
   readonly invocations: number;
   readonly workgroupBytes: number;
@@ -11,10 +13,20 @@ export interface Target {
   readonly maxBinding: number;
 }
 
+/** Subgroup matrices that multiply, m×k by k×n; component types as WGSL calls them. */
+export interface SubgroupMatrix {
+  readonly component: string;
+  readonly result: string;
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+}
+
 /** What every WebGPU device has. */
 export const PORTABLE: Target = {
   subgroupSize: 0,
   f16: false,
+  subgroupMatrices: [],
   invocations: 256,
   workgroupBytes: 16384,
   maxBinding: 2 ** 27,

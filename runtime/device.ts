@@ -1,5 +1,5 @@
 import { type Kernel, packUniforms } from '@cim/kernels/kernel';
-import type { Target } from '@cim/kernels/target';
+import type { SubgroupMatrix, Target } from '@cim/kernels/target';
 import {
   DeviceLostError,
   LimitError,
@@ -14,7 +14,8 @@ import type { DriverChoice, DriverName, FoundAdapter } from './platform/driver.t
 import { findAdapter } from './platform/platform.ts';
 import { arrayOf, type DType, type Shape, Storage, sizeOf, Tensor, type TypedArray } from './tensor.ts';
 import { Tracer } from './trace.ts';
-import { Variants } from './variants.ts';
+import { openWinners } from './tune/open.ts';
+import { type Choices, Variants } from './variants.ts';
 
 export interface DeviceOptions {
   /** What runs the kernels. Default `auto`: a real GPU, else lavapipe, else SwiftShader. */
@@ -26,9 +27,26 @@ export interface DeviceOptions {
    * fail before it. Weights beyond it are sharded; a file of weights does not depend on it.
    */
   readonly maxBinding?: number;
+  /**
+   * Lets kernels of convolutions and matrix products round what they multiply to f16 (11 significant bits, at most 65504)
+   * where the adapter has `shader-f16`; sums stay f32. Less exact: not for training. Default false.
+   */
+  readonly f16?: boolean;
   /** Record GPU timestamps of every kernel. Costs a compute pass each. */
   readonly trace?: boolean;
+  /**
+   * How kernels are chosen: `off` by estimated work alone; `cached`, the default, by what earlier tuning on this adapter
+   * found and by shipped tables; `background` too, for what {@link BackgroundTuning} goes on to tune.
+   */
+  readonly tuning?: TuningMode;
+  /** Kernels by class of shapes, before all others: what {@link Variants.used} of an earlier device said. */
+  readonly choices?: Choices;
+  /** Told of files that are left out, as a damaged cache. Default: `console.warn`. */
+  readonly warn?: (warning: ReportedError) => void;
 }
+
+export const TUNING_MODES = ['off', 'cached', 'background'] as const;
+export type TuningMode = (typeof TUNING_MODES)[number];
 
 export interface AdapterDescription {
   readonly vendor: string;
@@ -42,7 +60,8 @@ export interface AdapterDescription {
   readonly subgroupSize: number;
 }
 
-const WANTED_FEATURES: readonly string[] = ['subgroups', 'shader-f16', 'timestamp-query'];
+const SUBGROUP_MATRICES = 'chromium-experimental-subgroup-matrix';
+const WANTED_FEATURES: readonly string[] = ['subgroups', 'shader-f16', 'timestamp-query', SUBGROUP_MATRICES];
 const WANTED_LIMITS = [
   'maxStorageBufferBindingSize',
   'maxBufferSize',
@@ -77,7 +96,9 @@ export class Device {
   readonly memory: MemoryPool;
   readonly pipelines: PipelineCache;
   /** Chooses among the kernels that can run an operation. */
-  readonly variants = new Variants();
+  readonly variants: Variants;
+  /** As given. */
+  readonly options: DeviceOptions;
   /** What kernels may count on here. */
   readonly target: Target;
 
@@ -107,7 +128,10 @@ export class Device {
       requiredFeatures: WANTED_FEATURES.filter((f) => adapter.features.has(f as GPUFeatureName)) as GPUFeatureName[],
       requiredLimits,
     });
-    return new Device(device, found, options);
+    const opened = new Device(device, found, options);
+    const warn = options.warn ?? (({ message, remedy }) => console.warn(`${message} ${remedy}`));
+    if (options.tuning !== 'off') opened.variants.winners = await openWinners(opened, warn);
+    return opened;
   }
 
   private constructor(
@@ -116,6 +140,7 @@ export class Device {
     options: DeviceOptions,
   ) {
     this.gpu = gpu;
+    this.options = options;
     this.#patiently = patiently ?? ((promise) => promise);
     const { info } = adapter;
     this.features = new Set(gpu.features as unknown as Iterable<string>);
@@ -134,11 +159,13 @@ export class Device {
     const limit = Math.min(maxStorageBufferBindingSize, maxBufferSize, options.maxBinding ?? Infinity);
     this.target = {
       subgroupSize: this.adapter.subgroupSize,
-      f16: this.features.has('shader-f16'),
+      f16: options.f16 === true && this.features.has('shader-f16'),
+      subgroupMatrices: this.features.has(SUBGROUP_MATRICES) ? subgroupMatrices(info) : [],
       invocations: gpu.limits.maxComputeInvocationsPerWorkgroup,
       workgroupBytes: gpu.limits.maxComputeWorkgroupStorageSize,
       maxBinding: Math.floor(limit / BINDING_STEP) * BINDING_STEP,
     };
+    this.variants = new Variants(this.target, options.choices);
     this.memory = new MemoryPool(gpu, {
       budget: options.memoryBudget ?? 12 * 2 ** 30,
       idleLimit: 2 ** 30,
@@ -207,6 +234,7 @@ export class Device {
   clear(tensor: Tensor): void {
     tensor.check();
     if (this.#collecting || tensor.size === 0) return;
+    tensor.storage.version++;
     this.#endPass();
     this.#commands().clearBuffer(tensor.storage.block.buffer, tensor.offset, tensor.bytes);
     this.#recorded++;
@@ -218,6 +246,7 @@ export class Device {
     to.check();
     if (from.size !== to.size) throw new ShapeError(`Cannot copy [${from.shape}] to [${to.shape}].`);
     if (this.#collecting || from.size === 0) return;
+    to.storage.version++;
     this.#endPass();
     this.#commands().copyBufferToBuffer(
       from.storage.block.buffer,
@@ -237,6 +266,7 @@ export class Device {
       throw new ShapeError(`Cannot write ${data.length} elements to a tensor [${tensor.shape}]${where}.`);
     }
     if (this.#collecting || data.length === 0) return;
+    tensor.storage.version++;
     // Writes go ahead of unsubmitted commands, which may still use this memory.
     this.flush();
     const { buffer } = tensor.storage.block;
@@ -303,6 +333,7 @@ export class Device {
     for (const name in kernel.bindings) {
       const tensor = tensors[name];
       tensor.check();
+      if (kernel.bindings[name].access === 'read_write') tensor.storage.version++;
       key += `,${tensor.storage.block.id}`;
       if (tensor.offset !== 0 || tensor.bytes !== tensor.storage.block.capacity)
         key += `:${tensor.offset}:${tensor.bytes}`;
@@ -421,6 +452,11 @@ export class Device {
     await this.pipelines.compile(kernels);
   }
 
+  /** Whether {@link compile} is at work: kernels do not run. */
+  get compiling(): boolean {
+    return this.#collecting !== undefined;
+  }
+
   /** Disposes, at the end, every tensor made by `work` that is neither returned nor kept. */
   scope<T>(work: () => T): T {
     const made = this.#openScope();
@@ -483,6 +519,19 @@ export class Device {
     this.memory.destroy();
     this.gpu.destroy();
   }
+}
+
+/** What Dawn says of subgroup matrices, not yet in any standard. */
+function subgroupMatrices(info: GPUAdapterInfo): SubgroupMatrix[] {
+  type Config = { componentType: string; resultComponentType: string; M: number; N: number; K: number };
+  const { subgroupMatrixConfigs = [] } = info as { subgroupMatrixConfigs?: Iterable<Config> };
+  return [...subgroupMatrixConfigs].map(({ componentType, resultComponentType, M, N, K }) => ({
+    component: componentType,
+    result: resultComponentType,
+    m: M,
+    n: N,
+    k: K,
+  }));
 }
 
 function* tensorsIn(value: unknown): Generator<Tensor> {

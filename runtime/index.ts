@@ -8,4 +8,6 @@ export * from './sharded.ts';
 export * from './tape.ts';
 export * from './tensor.ts';
 export * from './trace.ts';
+export { BackgroundTuning } from './tune/background.ts';
+export { TuningFileError } from './tune/entry.ts';
 export * from './variants.ts';

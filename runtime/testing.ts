@@ -6,8 +6,8 @@ import { DRIVER_CHOICES, type DriverChoice, isDriverChoice } from './platform/dr
 import { type Shape, sizeOf, type Tensor } from './tensor.ts';
 
 let shared: Promise<Device> | undefined;
-/** The device that all tests of the process share. The test runner's `--driver` arrives in $CIM_DRIVER. */
-export const testDevice = (): Promise<Device> => (shared ??= Device.open({ driver: testDriver() }));
+/** The device that all tests of the process share; nobody's tuning changes its kernels. The test runner's `--driver` arrives in $CIM_DRIVER. */
+export const testDevice = (): Promise<Device> => (shared ??= Device.open({ driver: testDriver(), tuning: 'off' }));
 
 export function testDriver(): DriverChoice {
   const name = process.env.CIM_DRIVER ?? 'auto';

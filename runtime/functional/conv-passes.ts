@@ -17,20 +17,20 @@ export interface ConvOperands {
 export function convForward(shape: kernels.ConvShape, operands: ConvOperands, relu: boolean): void {
   const { x, weight, bias, residual, y } = operands;
   const { device } = y;
-  const { plan } = device.variants.choose(kernels.convForwardCandidates(shape, device.target));
+  const { plan } = device.variants.choose(kernels.convForwardOperation(shape));
   const epilogue = { bias: bias !== null, residual: residual !== undefined, relu };
   runPlan(device, plan(epilogue), { x, weight, bias: bias ?? weight, residual: residual ?? weight, y });
 }
 
 export function convInputGradient(shape: kernels.ConvShape, dy: Tensor, weight: Tensor, dx: Target): void {
   const { device } = dy;
-  const { plan } = device.variants.choose(kernels.convInputGradientCandidates(shape, device.target));
+  const { plan } = device.variants.choose(kernels.convInputGradientOperation(shape));
   runPlan(device, plan(dx.accumulate), { dy, weight, dx: dx.tensor });
 }
 
 export function convWeightGradient(shape: kernels.ConvShape, x: Tensor, dy: Tensor, dw: Target): void {
   const { device } = dy;
-  const { plan } = device.variants.choose(kernels.convWeightGradientCandidates(shape, device.target));
+  const { plan } = device.variants.choose(kernels.convWeightGradientOperation(shape));
   runPlan(device, plan(dw.accumulate), { x, dy, dw: dw.tensor });
 }
 

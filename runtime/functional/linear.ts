@@ -27,7 +27,7 @@ export function linear(
   if (bias && bias.size !== outer)
     throw new ShapeError(`linear needs a bias of ${outer} elements; got [${bias.shape}].`);
   const plan = (shape: kernels.GemmShape, epilogue: kernels.GemmEpilogue): kernels.Plan =>
-    device.variants.choose(kernels.gemmCandidates(shape, device.target)).plan(epilogue);
+    device.variants.choose(kernels.gemmOperation(shape)).plan(epilogue);
   const layout = { outer: rows, channels: outer, inner: 1 };
   const y = device.empty([rows, outer]);
   forwardByShard(y, layout, weight, { bias, relu }, (c, b, n, epilogue) => {

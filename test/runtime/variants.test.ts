@@ -1,5 +1,5 @@
 /** A pinned variant runs what it fits, and nothing else changes. */
-import { VARIANTS } from '@cim/kernels';
+import { PORTABLE, VARIANTS } from '@cim/kernels';
 import { functional, type Tape, type Tensor, UnknownVariantError, Variants } from '@cim/runtime';
 import { expectClose, randomArray, testDevice } from '@cim/runtime/testing';
 import { suite } from 'uvu';
@@ -14,7 +14,7 @@ async function run(pinned?: string) {
   const chosen = new Set<string>();
   const fitting = new Set<string>();
   device.variants.pin(pinned);
-  device.variants.observer = (name, names) => {
+  device.variants.observer = ({ chosen: name, names }) => {
     chosen.add(name);
     for (const one of names) fitting.add(one);
   };
@@ -59,7 +59,7 @@ test('where a pinned variant does not fit, the choice is the usual one', async (
 
 test('a name that no variant has is refused', () => {
   assert.is(new Set(VARIANTS).size, VARIANTS.length);
-  const variants = new Variants();
+  const variants = new Variants(PORTABLE);
   try {
     variants.pin('gemm.fastest');
     assert.unreachable();

@@ -57,7 +57,7 @@ export async function verifyVariants(
 
 async function observe(device: Device, one: Case): Promise<Run> {
   const fitting = new Map<string, boolean>();
-  device.variants.observer = (chosen, names) => {
+  device.variants.observer = ({ chosen, names }) => {
     for (const name of names) fitting.set(name, name !== chosen || fitting.get(name) === true);
   };
   try {
