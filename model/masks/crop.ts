@@ -77,40 +77,64 @@ function sampleCrop(isInside: (pixel: number) => boolean, width: number, box: Ex
   return crop;
 }
 
-interface Cell {
-  readonly first: number;
-  /** Covered share of pixels `first`, `first` + 1, …: they add up to 1. */
-  readonly shares: readonly number[];
+/** Along one axis: the pixels of 7 equal cells, whose borders may cut pixels. */
+interface Cells {
+  /** The first pixel of each cell. */
+  readonly first: readonly number[];
+  /** The covered shares of its pixels, which add up to 1. */
+  readonly shares: readonly Float64Array[];
 }
 
-/** 7 equal cells of `length` pixels, whose borders may cut pixels. */
-function areaCells(length: number): Cell[] {
-  return Array.from({ length: REGION_SIZE }, (_, i) => {
+const cellsByLength = new Map<number, Cells>();
+
+function areaCells(length: number): Cells {
+  let cells = cellsByLength.get(length);
+  if (!cells) cellsByLength.set(length, (cells = cutCells(length)));
+  return cells;
+}
+
+function cutCells(length: number): Cells {
+  const first: number[] = [];
+  const shares: Float64Array[] = [];
+  for (let i = 0; i < REGION_SIZE; i++) {
     const begin = (i * length) / REGION_SIZE;
     const end = ((i + 1) * length) / REGION_SIZE;
-    const first = Math.floor(begin);
-    const shares: number[] = [];
-    for (let p = first; p < end; p++) shares.push((Math.min(p + 1, end) - Math.max(p, begin)) / (end - begin));
-    return { first, shares };
-  });
+    const from = Math.floor(begin);
+    first.push(from);
+    shares.push(
+      Float64Array.from(
+        { length: Math.ceil(end) - from },
+        (_, p) => (Math.min(from + p + 1, end) - Math.max(from + p, begin)) / (end - begin),
+      ),
+    );
+  }
+  return { first, shares };
 }
 
-/** The covered share, 0 to 1, of each of the 7×7 equal cells of `box`. Unlike {@link cropMask} no pixel is passed over. */
-export function cropMaskArea(mask: ArrayLike<number>, width: number, box: ExclusiveBox): Float32Array {
+/**
+ * The covered share, 0 to 1, of each of the 7×7 equal cells of `box`, from mask `index` of packed ones. Unlike
+ * {@link cropMask} no pixel is passed over.
+ */
+export function cropPackedMaskArea(masks: PackedMasks, index: number, box: ExclusiveBox): Float32Array {
+  const { words, width } = masks;
+  const base = 32 * index * wordsPerMask(masks);
   const [x1, y1, x2, y2] = box;
   const columns = areaCells(x2 - x1);
-  return Float32Array.from(
-    areaCells(y2 - y1).flatMap((row) =>
-      columns.map((column) => {
-        let covered = 0;
-        row.shares.forEach((height, y) => {
-          const line = (y1 + row.first + y) * width + x1 + column.first;
-          column.shares.forEach((share, x) => {
-            if (mask[line + x] !== 0) covered += height * share;
-          });
-        });
-        return covered;
-      }),
-    ),
-  );
+  const rows = areaCells(y2 - y1);
+  const covered = new Float32Array(REGION_SIZE ** 2);
+  for (let i = 0; i < covered.length; i++) {
+    const [row, column] = [Math.floor(i / REGION_SIZE), i % REGION_SIZE];
+    const [heights, widths] = [rows.shares[row], columns.shares[column]];
+    let sum = 0;
+    for (let y = 0; y < heights.length; y++) {
+      const height = heights[y];
+      const line = base + (y1 + rows.first[row] + y) * width + x1 + columns.first[column];
+      for (let x = 0; x < widths.length; x++) {
+        const bit = line + x;
+        if (((words[bit >>> 5] >>> (bit & 31)) & 1) === 1) sum += height * widths[x];
+      }
+    }
+    covered[i] = sum;
+  }
+  return covered;
 }

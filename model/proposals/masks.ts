@@ -3,27 +3,34 @@ import { hasLeaf, wordsFor } from './bitset.ts';
 import { labelBoxes } from './leaves.ts';
 import type { Proposals } from './proposals.ts';
 
-/** 1 where proposal n is [height · width]. */
-export function proposalMask({ labels, leafCount, members }: Proposals, n: number): Uint8Array {
+/** 1 for the leaves of proposal n [leafCount]. */
+function leavesOf({ leafCount, members }: Proposals, n: number): Uint8Array {
   const words = wordsFor(leafCount);
   // Loops: Uint8Array.from goes through an iterator, which is several times slower.
   const inside = new Uint8Array(leafCount);
   for (let leaf = 0; leaf < leafCount; leaf++) inside[leaf] = hasLeaf(members, words, n, leaf) ? 1 : 0;
+  return inside;
+}
+
+/** 1 where proposal n is [height · width]. */
+export function proposalMask(proposals: Proposals, n: number): Uint8Array {
+  const { labels } = proposals;
+  const inside = leavesOf(proposals, n);
   const mask = new Uint8Array(labels.length);
   for (let i = 0; i < labels.length; i++) mask[i] = inside[labels[i]];
   return mask;
 }
 
 /** Masks of all proposals, a bit a pixel [count, ⌈height · width / 32⌉]: bit i of word w is pixel 32·w + i, row-major. */
-export function packProposals({ count, labels, leafCount, members }: Proposals): Uint32Array {
-  const pixels = labels.length;
-  const pixelWords = Math.ceil(pixels / 32);
+export function packProposals(proposals: Proposals): Uint32Array {
+  const { count, labels } = proposals;
+  const pixelWords = Math.ceil(labels.length / 32);
   const { leaves, lengths } = leafRuns(labels);
-  const words = wordsFor(leafCount);
   const packed = new Uint32Array(count * pixelWords);
   for (let n = 0; n < count; n++) {
+    const inside = leavesOf(proposals, n);
     for (let run = 0, begin = 0; run < leaves.length; begin += lengths[run++]) {
-      if (hasLeaf(members, words, n, leaves[run])) setBits(packed, n * pixelWords, begin, begin + lengths[run]);
+      if (inside[leaves[run]] === 1) setBits(packed, n * pixelWords, begin, begin + lengths[run]);
     }
   }
   return packed;
@@ -51,7 +58,7 @@ function setBits(packed: Uint32Array, base: number, begin: number, end: number):
     return;
   }
   packed[base + first] |= head;
-  packed.fill(0xffffffff, base + first + 1, base + last);
+  for (let word = first + 1; word < last; word++) packed[base + word] = 0xffffffff;
   packed[base + last] |= tail;
 }
 
@@ -61,12 +68,15 @@ export function proposalBoxes({ width, height, count, labels, leafCount, members
   const boxes = new Float32Array(4 * count);
   const words = wordsFor(leafCount);
   for (let n = 0; n < count; n++) {
-    boxes.set([width, height, 0, 0], 4 * n);
-    for (let leaf = 0; leaf < leafCount; leaf++) {
+    let [x1, y1, x2, y2] = [width, height, 0, 0];
+    for (let leaf = 0, o = 0; leaf < leafCount; leaf++, o += 4) {
       if (!hasLeaf(members, words, n, leaf)) continue;
-      for (let k = 0; k < 4; k++)
-        boxes[4 * n + k] = (k < 2 ? Math.min : Math.max)(boxes[4 * n + k], leafBoxes[4 * leaf + k]);
+      x1 = Math.min(x1, leafBoxes[o]);
+      y1 = Math.min(y1, leafBoxes[o + 1]);
+      x2 = Math.max(x2, leafBoxes[o + 2]);
+      y2 = Math.max(y2, leafBoxes[o + 3]);
     }
+    boxes.set([x1, y1, x2, y2], 4 * n);
   }
   return boxes;
 }

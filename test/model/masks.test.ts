@@ -33,6 +33,7 @@ test('boxes and crops of packed masks are those of their bytes', () => {
 test('area crops keep the covered area', () => {
   const [width, height] = [33, 20];
   const mask = Uint8Array.from({ length: width * height }, (_, p) => ((p * 7919) % 11 < 4 ? 1 : 0));
+  const packed = masks.packMasks(Uint8Array.from([...new Uint8Array(mask.length).fill(1), ...mask]), 2, width, height);
   for (const [w, h] of [
     [1, 1],
     [2, 3],
@@ -43,12 +44,12 @@ test('area crops keep the covered area', () => {
     const box = [2, 1, 2 + w, 1 + h] as const;
     let covered = 0;
     for (let y = 1; y < 1 + h; y++) for (let x = 2; x < 2 + w; x++) covered += mask[y * width + x];
-    const cells = masks.cropMaskArea(mask, width, box);
+    const cells = masks.cropPackedMaskArea(packed, 1, box);
     expectClose([cells.reduce((sum, cell) => sum + cell, 0) / 49], [covered / (w * h)]);
     assert.ok(cells.every((cell) => cell >= 0 && cell <= 1.000001));
   }
   // Cells of whole pixels are their means: 14 columns make 2 a cell, 7 rows make 1.
-  const cells = masks.cropMaskArea(mask, width, [3, 5, 17, 12]);
+  const cells = masks.cropPackedMaskArea(packed, 1, [3, 5, 17, 12]);
   const at = (y: number, x: number) => mask[(5 + y) * width + 3 + x];
   expectClose(
     cells,

@@ -1,6 +1,6 @@
 /** Small networks and made-up samples for tests of training. */
 import type { CimConfig } from '@cim/model/cim';
-import { clipBoxes, cropMaskArea, maskBox, packMasks } from '@cim/model/masks/index';
+import { clipBoxes, cropPackedMaskArea, packedMaskBox, packMasks } from '@cim/model/masks/index';
 import type { SolverConfig } from '@cim/model/solver/solver';
 import type { HostSample } from '@cim/model/train/sample';
 import { Generator } from '@cim/runtime';
@@ -65,8 +65,8 @@ export function makeSample(seed: number, width: number, height: number): HostSam
     for (let y = y1; y < y2; y++) for (let x = x1; x < x2; x++) draw(y * width + x);
   }
   const count = boxes.length;
-  const maskOf = (n: number): Uint8Array => bytes.subarray(n * width * height, (n + 1) * width * height);
-  const regionMasks = boxes.flatMap((_, n) => [...cropMaskArea(maskOf(n), width, maskBox(maskOf(n), width, height)!)]);
+  const masks = packMasks(bytes, count, width, height);
+  const regionMasks = boxes.flatMap((_, n) => [...cropPackedMaskArea(masks, n, packedMaskBox(masks, n)!)]);
   const clusters = new Float32Array(count * (classes + 1));
   for (const n of [0, count - 1]) clusters[n * (classes + 1) + label + 1] = 1;
   for (let n = 1; n < 4; n++) clusters[n * (classes + 1)] = 2;
@@ -75,7 +75,7 @@ export function makeSample(seed: number, width: number, height: number): HostSam
   return {
     image: { name: `made-up ${seed}`, width, height, rgb },
     proposals: {
-      masks: packMasks(bytes, count, width, height),
+      masks,
       boxes: clipBoxes(boxes.flat(), width, height),
       regionMasks: Float32Array.from(regionMasks),
     },

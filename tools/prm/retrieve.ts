@@ -64,9 +64,8 @@ export async function retrieveSplit(
     if (!regions) return;
     const cues = await readImageCues(folder, list, cued);
     const found = retrieveInstances(visualCues(cues, list), regions.network.masks, options);
-    const masks = regions.fileMasks();
     for (const { classIndex, score, proposal, peaks } of found) {
-      const { size, counts } = masks[proposal];
+      const { size, counts } = regions.fileMask(proposal);
       results.push({
         image_id: entry.id,
         category_id: list.classes[classIndex].id,

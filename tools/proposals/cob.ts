@@ -60,8 +60,7 @@ export class CobProposals implements ProposalSource {
         overlaps: await readOverlaps(this.#root, fileName, masks.count),
       },
       boxes,
-      fileMasks: () =>
-        Array.from({ length: masks.count }, (_, n) => encodeRle(unpackMask(masks, n), masks.height, masks.width)),
+      fileMask: (n) => encodeRle(unpackMask(masks, n), masks.height, masks.width),
     };
   }
 

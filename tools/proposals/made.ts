@@ -1,12 +1,12 @@
 /** Proposals made from superpixels, a file each. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { encodeRle, type Rle } from '@cim/model/evaluate/rle';
-import { clipBoxes, cropMaskArea, scaledBoxes, scaledMask } from '@cim/model/masks/index';
+import { encodeRle } from '@cim/model/evaluate/rle';
+import { clipBoxes, cropPackedMaskArea, scaledBoxes, scaledMask } from '@cim/model/masks/index';
 import { packProposals, proposalBoxes, proposalMask } from '@cim/model/proposals/masks';
 import { type ProposalOptions, type Proposals, proposeMasks } from '@cim/model/proposals/proposals';
 import { REGION_SIZE } from '@cim/model/region/mask-fuse';
-import type { HostImage, HostProposals } from '@cim/model/train/sample';
+import type { HostImage } from '@cim/model/train/sample';
 import type { Device } from '@cim/runtime';
 import type { LabelledImage } from '../datasets/dataset.ts';
 import { type ProposalOrigin, readProposals, writeProposals } from './files.ts';
@@ -51,27 +51,17 @@ export class ProposalFiles implements ProposalSource {
 
 /** Proposals found in an image of working size. */
 export function imageProposals(proposals: Proposals, { original }: Pick<WorkingSize, 'original'>): ImageProposals {
-  const boxes = scaledBoxes(proposalBoxes(proposals), proposals, original);
-  return {
-    network: networkProposals(proposals),
-    boxes: clipBoxes(boxes, original.width, original.height),
-    fileMasks: () => fileMasks(proposals, original),
-  };
-}
-
-function networkProposals(proposals: Proposals): HostProposals {
   const { width, height, count } = proposals;
   const boxes = proposalBoxes(proposals);
+  const masks = { words: packProposals(proposals), count, width, height };
   const regionMasks = new Float32Array(count * REGION_SIZE ** 2);
   for (let n = 0; n < count; n++) {
     const [x1, y1, x2, y2] = boxes.subarray(4 * n, 4 * n + 4);
-    regionMasks.set(cropMaskArea(proposalMask(proposals, n), width, [x1, y1, x2, y2]), n * REGION_SIZE ** 2);
+    regionMasks.set(cropPackedMaskArea(masks, n, [x1, y1, x2, y2]), n * REGION_SIZE ** 2);
   }
-  const masks = { words: packProposals(proposals), count, width, height };
-  return { masks, boxes: clipBoxes(boxes, width, height), regionMasks };
+  return {
+    network: { masks, boxes: clipBoxes(boxes, width, height), regionMasks },
+    boxes: clipBoxes(scaledBoxes(boxes, proposals, original), original.width, original.height),
+    fileMask: (n) => encodeRle(scaledMask(proposalMask(proposals, n), proposals, original), original.height, original.width),
+  };
 }
-
-const fileMasks = (proposals: Proposals, original: WorkingSize['original']): Rle[] =>
-  Array.from({ length: proposals.count }, (_, n) =>
-    encodeRle(scaledMask(proposalMask(proposals, n), proposals, original), original.height, original.width),
-  );

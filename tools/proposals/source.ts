@@ -19,8 +19,8 @@ export interface ImageProposals {
   readonly network: HostProposals;
   /** [N, 4]: x1, y1, x2, y2 in pixels of the file, clipped to the image: what is suppressed and written as boxes. */
   readonly boxes: Float32Array;
-  /** Masks of all proposals at the size of the file. */
-  fileMasks(): Rle[];
+  /** The mask of proposal `n` at the size of the file. */
+  fileMask(n: number): Rle;
 }
 
 export interface ProposalSource {

@@ -72,8 +72,7 @@ async function madeMasks(path: string, { fileName, width, height }: SizedImage):
     image: fileName,
     options: parsed(metadata.options),
   });
-  const masks = imageProposals(found, { original: { width, height } }).fileMasks();
-  return { count: masks.length, mask: (n) => masks[n] };
+  return { count: found.count, mask: imageProposals(found, { original: { width, height } }).fileMask };
 }
 
 /** The options that a file says it was made with; of broken ones the reader then finds that they are others. */

@@ -1,4 +1,4 @@
-import { clipBoxes, cropMaskArea, maskBox, packMasks } from '@cim/model/masks/index';
+import { clipBoxes, cropPackedMaskArea, packedMaskBox, packMasks } from '@cim/model/masks/index';
 import type { HostSample } from '@cim/model/train/sample';
 import { Generator } from '@cim/runtime';
 
@@ -23,8 +23,9 @@ export function madeUpSample({ width, height, proposals, classes }: SampleSize):
     for (let row = y; row < y + h; row++) maskOf(n).fill(1, row * width + x, row * width + x + w);
     boxes.push(x, y, x + w, y + h);
   }
+  const masks = packMasks(bytes, proposals, width, height);
   const regionMasks = Array.from({ length: proposals }, (_, n) => [
-    ...cropMaskArea(maskOf(n), width, maskBox(maskOf(n), width, height)!),
+    ...cropPackedMaskArea(masks, n, packedMaskBox(masks, n)!),
   ]);
   const label = generator.integer(classes);
   const labels = new Float32Array(classes);
@@ -34,7 +35,7 @@ export function madeUpSample({ width, height, proposals, classes }: SampleSize):
   return {
     image: { name: 'made up', width, height, rgb },
     proposals: {
-      masks: packMasks(bytes, proposals, width, height),
+      masks,
       boxes: clipBoxes(boxes, width, height),
       regionMasks: Float32Array.from(regionMasks.flat()),
     },
