@@ -16,6 +16,8 @@ export class Storage {
   readonly block: Block;
   readonly device: Device;
   references = 1;
+  /** Changes whenever anything is written here. */
+  version = 0;
   constructor(device: Device, block: Block) {
     this.device = device;
     this.block = block;

@@ -1,5 +1,5 @@
 import { functional as F, type Tensor } from '@cim/runtime';
-import { BatchNorm2d, Conv2d, ConvBatchNorm, type Pass } from '../nn/layers.ts';
+import { ConvBatchNorm, numbered, type Pass, sequential } from '../nn/layers.ts';
 import type { Scope } from '../nn/parameters.ts';
 import type { Backbone } from './backbone.ts';
 import { BasicBlock, Bottleneck, Layer } from './blocks.ts';
@@ -73,7 +73,7 @@ export class HRNet implements Backbone {
   readonly channels: number;
   readonly stride: number;
   readonly #padMultiple: number;
-  readonly #stem: [Conv2d, BatchNorm2d, Conv2d, BatchNorm2d];
+  readonly #stem: ConvBatchNorm[];
   readonly #layer1: Layer;
   readonly #transitions: Transition[] = [];
   readonly #stages: HighResolutionModule[][] = [];
@@ -82,11 +82,10 @@ export class HRNet implements Backbone {
   constructor(scope: Scope, config: HRNetConfig) {
     const { stemChannels, stage1, stages, head, freezeAt } = config;
     const stem = scope.frozen(freezeAt >= 1);
+    const halving = { kernel: 3, stride: 2, padding: 1 };
     this.#stem = [
-      new Conv2d(stem.child('conv1'), 3, stemChannels, { kernel: 3, stride: 2, padding: 1 }),
-      new BatchNorm2d(stem.child('bn1'), stemChannels),
-      new Conv2d(stem.child('conv2'), stemChannels, stemChannels, { kernel: 3, stride: 2, padding: 1 }),
-      new BatchNorm2d(stem.child('bn2'), stemChannels),
+      new ConvBatchNorm(numbered(stem, 1), 3, stemChannels, halving),
+      new ConvBatchNorm(numbered(stem, 2), stemChannels, stemChannels, halving),
     ];
     this.#layer1 = new Layer(stem.child('layer1'), Bottleneck, stemChannels, stage1.channels, stage1.blocks);
     let channels: readonly number[] = [this.#layer1.channels];
@@ -118,9 +117,7 @@ export class HRNet implements Backbone {
     const bottom = -height & (this.#padMultiple - 1);
     const right = -width & (this.#padMultiple - 1);
     let x = bottom + right > 0 ? F.padBottomRight(pass.tape, image, { bottom, right }) : image;
-    const [conv1, bn1, conv2, bn2] = this.#stem;
-    x = bn1.forward(pass, conv1.forward(pass, x), { relu: true });
-    x = bn2.forward(pass, conv2.forward(pass, x), { relu: true });
+    for (const layer of this.#stem) x = layer.forward(pass, x, { relu: true });
     let branches = [this.#layer1.forward(pass, x)];
     observe?.('layer1', branches[0]);
     this.#stages.forEach((modules, i) => {
@@ -141,14 +138,14 @@ class Transition {
       if (i < from.length) {
         return from[i] === channels
           ? null
-          : [new ConvBatchNorm(scope.child(i), from[i], channels, { kernel: 3, padding: 1 })];
+          : [new ConvBatchNorm(sequential(scope.child(i)), from[i], channels, { kernel: 3, padding: 1 })];
       }
       const steps = i + 1 - from.length;
       const last = from.at(-1)!;
       return Array.from(
         { length: steps },
         (_, j) =>
-          new ConvBatchNorm(scope.child(i).child(j), last, j === steps - 1 ? channels : last, {
+          new ConvBatchNorm(sequential(scope.child(i).child(j)), last, j === steps - 1 ? channels : last, {
             kernel: 3,
             stride: 2,
             padding: 1,
@@ -181,11 +178,15 @@ class HighResolutionModule {
       channels.map((from, j) => {
         const path = scope.child('fuse_layers').child(i).child(j);
         if (i === j) return null;
-        if (j > i) return [new ConvBatchNorm(path, from, to, { kernel: 1 })];
+        if (j > i) return [new ConvBatchNorm(sequential(path), from, to, { kernel: 1 })];
         return Array.from(
           { length: i - j },
           (_, k) =>
-            new ConvBatchNorm(path.child(k), from, k === i - j - 1 ? to : from, { kernel: 3, stride: 2, padding: 1 }),
+            new ConvBatchNorm(sequential(path.child(k)), from, k === i - j - 1 ? to : from, {
+              kernel: 3,
+              stride: 2,
+              padding: 1,
+            }),
         );
       }),
     );
@@ -195,18 +196,19 @@ class HighResolutionModule {
     const { tape } = pass;
     const branches = inputs.map((x, i) => this.#branches[i].forward(pass, x));
     return this.#fuse.map((row, i) => {
-      let sum: Tensor | undefined;
+      let sum = branches[i];
+      const last = row.findLastIndex((path) => path !== null);
       row.forEach((path, j) => {
-        let term = branches[j];
-        path?.forEach((layer, k) => {
-          term = layer.forward(pass, term, { relu: j < i && k < path.length - 1 });
-        });
-        const relu = j === row.length - 1;
-        if (sum === undefined) sum = term;
-        else if (j > i) sum = F.addUpsampled(tape, sum, term, 2 ** (j - i), { relu });
-        else sum = relu ? F.addRelu(tape, sum, term) : F.add(tape, sum, term);
+        if (path === null) return;
+        const relu = j === last;
+        if (j > i) {
+          sum = F.addUpsampled(tape, sum, path[0].forward(pass, branches[j]), 2 ** (j - i), { relu });
+          return;
+        }
+        const hidden = path.slice(0, -1).reduce((x, layer) => layer.forward(pass, x, { relu: true }), branches[j]);
+        sum = path.at(-1)!.forward(pass, hidden, { residual: sum, relu });
       });
-      return sum!;
+      return sum;
     });
   }
 }
@@ -214,34 +216,28 @@ class HighResolutionModule {
 /** Bottlenecks widen every branch, strided convolutions carry them to the lowest resolution, a 1×1 convolution ends. */
 class ClassificationHead {
   readonly #increase: Layer[];
-  readonly #downsample: { conv: Conv2d; bn: BatchNorm2d }[];
-  readonly #final: { conv: Conv2d; bn: BatchNorm2d };
+  readonly #downsample: ConvBatchNorm[];
+  readonly #final: ConvBatchNorm;
 
   constructor(scope: Scope, branches: readonly number[], channels: readonly number[], finalChannels: number) {
     this.#increase = branches.map(
       (from, i) => new Layer(scope.child('incre_modules').child(i), Bottleneck, from, channels[i], 1),
     );
     this.#downsample = this.#increase.slice(1).map((layer, i) => {
-      const path = scope.child('downsamp_modules').child(i);
+      const path = sequential(scope.child('downsamp_modules').child(i));
       const options = { kernel: 3, stride: 2, padding: 1, bias: true };
-      return {
-        conv: new Conv2d(path.child(0), this.#increase[i].channels, layer.channels, options),
-        bn: new BatchNorm2d(path.child(1), layer.channels),
-      };
+      return new ConvBatchNorm(path, this.#increase[i].channels, layer.channels, options);
     });
-    const path = scope.child('final_layer');
-    this.#final = {
-      conv: new Conv2d(path.child(0), this.#increase.at(-1)!.channels, finalChannels, { kernel: 1, bias: true }),
-      bn: new BatchNorm2d(path.child(1), finalChannels),
-    };
+    const final = sequential(scope.child('final_layer'));
+    this.#final = new ConvBatchNorm(final, this.#increase.at(-1)!.channels, finalChannels, { kernel: 1, bias: true });
   }
 
   forward(pass: Pass, branches: Tensor[]): Tensor {
     let y = this.#increase[0].forward(pass, branches[0]);
-    this.#downsample.forEach(({ conv, bn }, i) => {
-      const lowered = bn.forward(pass, conv.forward(pass, y), { relu: true });
+    this.#downsample.forEach((layer, i) => {
+      const lowered = layer.forward(pass, y, { relu: true });
       y = F.add(pass.tape, this.#increase[i + 1].forward(pass, branches[i + 1]), lowered);
     });
-    return this.#final.bn.forward(pass, this.#final.conv.forward(pass, y), { relu: true });
+    return this.#final.forward(pass, y, { relu: true });
   }
 }

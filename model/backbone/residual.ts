@@ -1,5 +1,5 @@
 import type { Tensor } from '@cim/runtime';
-import { BatchNorm2d, Conv2d, type Pass } from '../nn/layers.ts';
+import { ConvBatchNorm, numbered, type Pass } from '../nn/layers.ts';
 import type { Scope } from '../nn/parameters.ts';
 import type { Backbone } from './backbone.ts';
 import { BasicBlock, Layer } from './blocks.ts';
@@ -15,14 +15,12 @@ export interface ResidualConfig {
 export class ResidualNet implements Backbone {
   readonly channels: number;
   readonly stride: number;
-  readonly #conv1: Conv2d;
-  readonly #bn1: BatchNorm2d;
+  readonly #stem: ConvBatchNorm;
   readonly #stages: Layer[];
 
   constructor(scope: Scope, config: ResidualConfig) {
     let channels = config.stemChannels;
-    this.#conv1 = new Conv2d(scope.child('conv1'), 3, channels, { kernel: 3, stride: 2, padding: 1 });
-    this.#bn1 = new BatchNorm2d(scope.child('bn1'), channels);
+    this.#stem = new ConvBatchNorm(numbered(scope, 1), 3, channels, { kernel: 3, stride: 2, padding: 1 });
     this.#stages = config.stages.map((stage, i) => {
       const layer = new Layer(scope.child(`layer${i + 1}`), BasicBlock, channels, stage.channels, stage.blocks, {
         stride: stage.stride,
@@ -35,7 +33,7 @@ export class ResidualNet implements Backbone {
   }
 
   forward(pass: Pass, image: Tensor): Tensor {
-    const stem = this.#bn1.forward(pass, this.#conv1.forward(pass, image), { relu: true });
+    const stem = this.#stem.forward(pass, image, { relu: true });
     return this.#stages.reduce((features, stage) => stage.forward(pass, features), stem);
   }
 }

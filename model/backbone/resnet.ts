@@ -1,5 +1,5 @@
 import { functional as F, type Tensor } from '@cim/runtime';
-import { BatchNorm2d, Conv2d, type Pass } from '../nn/layers.ts';
+import { ConvBatchNorm, type Pass, sequential } from '../nn/layers.ts';
 import type { Scope } from '../nn/parameters.ts';
 import type { Backbone } from './backbone.ts';
 import { Bottleneck, Layer } from './blocks.ts';
@@ -31,14 +31,12 @@ export const resnet50 = ({ stages = 3, freezeAt = 2 }: { stages?: 3 | 4; freezeA
 export class ResNet implements Backbone {
   readonly channels: number;
   readonly stride: number;
-  readonly #conv1: Conv2d;
-  readonly #bn1: BatchNorm2d;
+  readonly #stem: ConvBatchNorm;
   readonly #stages: Layer[];
 
   constructor(scope: Scope, { stemChannels, planes, blocks, freezeAt }: ResNetConfig) {
     const res1 = scope.frozen(freezeAt >= 1).child('res1');
-    this.#conv1 = new Conv2d(res1.child(0), 3, stemChannels, { kernel: 7, stride: 2, padding: 3 });
-    this.#bn1 = new BatchNorm2d(res1.child(1), stemChannels);
+    this.#stem = new ConvBatchNorm(sequential(res1), 3, stemChannels, { kernel: 7, stride: 2, padding: 3 });
     let channels = stemChannels;
     this.#stages = blocks.map((count, i) => {
       const stage = scope.frozen(i + 2 <= freezeAt).child(`res${i + 2}`);
@@ -52,7 +50,7 @@ export class ResNet implements Backbone {
 
   /** @param observe is shown the output of every stage: res1, res2, … */
   forward(pass: Pass, image: Tensor, observe?: (name: string, features: Tensor) => void): Tensor {
-    let x = this.#bn1.forward(pass, this.#conv1.forward(pass, image), { relu: true });
+    let x = this.#stem.forward(pass, image, { relu: true });
     x = F.maxPool2d(pass.tape, x, { kernel: 3, stride: 2, padding: 1 });
     observe?.('res1', x);
     this.#stages.forEach((stage, i) => {

@@ -1,4 +1,4 @@
-import { functional as F, type Tape, type Tensor, type Weight } from '@cim/runtime';
+import { functional as F, type Tape, Tensor, type Weight } from '@cim/runtime';
 import { constant, type Initialiser, normal, uniform } from './initialise.ts';
 import type { Scope } from './parameters.ts';
 
@@ -29,7 +29,7 @@ export interface ConvOptions {
 export class Conv2d {
   readonly weight: Weight;
   readonly bias: Tensor | null;
-  readonly #geometry: { stride: number; padding: number; dilation: number };
+  readonly geometry: { stride: number; padding: number; dilation: number };
 
   constructor(scope: Scope, inChannels: number, outChannels: number, options: ConvOptions) {
     const { kernel, stride = 1, padding = 0, dilation = 1, bias = false, initialisation = 'torch' } = options;
@@ -40,12 +40,12 @@ export class Conv2d {
       weightInit(initialisation, fanIn),
     );
     this.bias = bias ? scope.parameter('bias', [outChannels], uniform(1 / Math.sqrt(fanIn))) : null;
-    this.#geometry = { stride, padding, dilation };
+    this.geometry = { stride, padding, dilation };
   }
 
   forward({ tape, excitation }: Pass, x: Tensor, { relu = false } = {}): Tensor {
-    if (!excitation) return F.conv2d(tape, x, this.weight, this.bias, { ...this.#geometry, relu });
-    const y = F.peakConv2d(tape, x, this.weight, this.bias, this.#geometry);
+    if (!excitation) return F.conv2d(tape, x, this.weight, this.bias, { ...this.geometry, relu });
+    const y = F.peakConv2d(tape, x, this.weight, this.bias, this.geometry);
     return relu ? F.relu(tape, y) : y;
   }
 }
@@ -67,10 +67,10 @@ export class Linear {
 
 /** torch.nn.BatchNorm2d (ε 1e-5, momentum 0.1), with the residual sum and ReLU that usually follow fused in. */
 export class BatchNorm2d {
-  readonly #state: { weight: Tensor; bias: Tensor; runningMean: Tensor; runningVar: Tensor };
+  readonly parameters: F.BatchNormParameters;
 
   constructor(scope: Scope, channels: number) {
-    this.#state = {
+    this.parameters = {
       weight: scope.parameter('weight', [channels], constant(1)),
       bias: scope.parameter('bias', [channels], constant(0)),
       runningMean: scope.buffer('running_mean', [channels], 0),
@@ -79,21 +79,39 @@ export class BatchNorm2d {
   }
 
   forward({ tape, batchStatistics }: Pass, x: Tensor, options: { relu?: boolean; residual?: Tensor } = {}): Tensor {
-    return F.batchNorm(tape, x, this.#state, { training: batchStatistics, ...options });
+    return F.batchNorm(tape, x, this.parameters, { training: batchStatistics, ...options });
   }
 }
 
-/** A 3×3 (or 1×1) convolution without bias and its batch norm, named `0` and `1` below the scope as in nn.Sequential. */
+/** Where the names of a convolution and of its batch norm lie. */
+export type ConvBatchNormScopes = readonly [conv: Scope, norm: Scope];
+/** `0` and `1`, as in nn.Sequential. */
+export const sequential = (scope: Scope): ConvBatchNormScopes => [scope.child(0), scope.child(1)];
+/** `conv1` and `bn1`. */
+export const numbered = (scope: Scope, n: number): ConvBatchNormScopes => [
+  scope.child(`conv${n}`),
+  scope.child(`bn${n}`),
+];
+
+/** A convolution and its batch norm, the residual sum and ReLU that usually follow: one kernel with frozen statistics. */
 export class ConvBatchNorm {
   readonly #conv: Conv2d;
   readonly #bn: BatchNorm2d;
+  /** Null for a weight in shards. */
+  readonly #folded: F.FoldedBatchNorm | null;
 
-  constructor(scope: Scope, inChannels: number, outChannels: number, options: ConvOptions) {
-    this.#conv = new Conv2d(scope.child(0), inChannels, outChannels, options);
-    this.#bn = new BatchNorm2d(scope.child(1), outChannels);
+  constructor([conv, norm]: ConvBatchNormScopes, inChannels: number, outChannels: number, options: ConvOptions) {
+    this.#conv = new Conv2d(conv, inChannels, outChannels, options);
+    this.#bn = new BatchNorm2d(norm, outChannels);
+    const { weight, bias } = this.#conv;
+    this.#folded =
+      weight instanceof Tensor ? conv.store.own(new F.FoldedBatchNorm(weight, bias, this.#bn.parameters)) : null;
   }
 
   forward(pass: Pass, x: Tensor, options: { relu?: boolean; residual?: Tensor } = {}): Tensor {
+    if (this.#folded && !pass.batchStatistics && !pass.excitation) {
+      return F.convBatchNorm2d(pass.tape, x, this.#folded, { ...this.#conv.geometry, ...options });
+    }
     return this.#bn.forward(pass, this.#conv.forward(pass, x), options);
   }
 }

@@ -46,7 +46,7 @@ export class ParameterStore {
   readonly #generator: Generator | null;
   readonly #tensors = new Map<string, Weight>();
   readonly #open = new Map<ParameterGroup, Arena>();
-  readonly #owned: Tensor[] = [];
+  readonly #owned: { dispose(): void }[] = [];
 
   /** @param generator draws initial values; null leaves them unset, for all of them will be loaded. */
   constructor(device: Device, generator: Generator | null) {
@@ -121,9 +121,7 @@ export class ParameterStore {
   }
 
   #fixed(shape: Shape): Tensor {
-    const tensor = this.device.empty(shape);
-    this.#owned.push(tensor);
-    return tensor;
+    return this.own(this.device.empty(shape));
   }
 
   #trainable(name: string, shape: Shape): Parameter {
@@ -160,7 +158,8 @@ export class ParameterStore {
       parameters: [],
       used: 0,
     };
-    this.#owned.push(arena.values, arena.gradients);
+    this.own(arena.values);
+    this.own(arena.gradients);
     this.arenas.push(arena);
     return arena;
   }
@@ -168,6 +167,12 @@ export class ParameterStore {
   /** Names and tensors in the order of registration, as PyTorch's `state_dict()` lists them. */
   get tensors(): ReadonlyMap<string, Weight> {
     return this.#tensors;
+  }
+
+  /** Disposes of `resource` with the parameters. */
+  own<T extends { dispose(): void }>(resource: T): T {
+    this.#owned.push(resource);
+    return resource;
   }
 
   /** Sets all gradients to zero. */
@@ -203,7 +208,7 @@ export class ParameterStore {
         parameter.dispose();
       }
     }
-    for (const tensor of this.#owned) tensor.dispose();
+    for (const resource of this.#owned) resource.dispose();
   }
 }
 

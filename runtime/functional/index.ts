@@ -1,4 +1,5 @@
 export * from './conv.ts';
+export * from './conv-batchnorm.ts';
 export * from './dropout.ts';
 export * from './elementwise.ts';
 export * from './image.ts';

@@ -2,6 +2,7 @@ import * as kernels from '@cim/kernels';
 import { ShapeError } from '../errors.ts';
 import type { Sink, Tape } from '../tape.ts';
 import type { Tensor } from '../tensor.ts';
+import { scratchTarget } from './scratch-target.ts';
 
 /** Per-channel tensors [C] of a batch normalisation. */
 export interface BatchNormParameters {
@@ -66,14 +67,8 @@ export function batchNorm(
     let sums: Tensor | undefined;
     if (sink.wants(1) || sink.wants(2) || (training && sink.wants(0))) {
       const scratch: Tensor[] = [];
-      const gradient = (index: number) => {
-        if (sink.wants(index)) return sink.into(index);
-        const tensor = device.empty([channels]);
-        scratch.push(tensor);
-        return { tensor, accumulate: false };
-      };
-      const dweight = gradient(1);
-      const dbias = gradient(2);
+      const dweight = scratchTarget(sink, 1, weight, scratch);
+      const dbias = scratchTarget(sink, 2, bias, scratch);
       if (training) sums = device.empty([4, channels]);
       device.run(
         kernels.batchNormReduce({
