@@ -14,6 +14,7 @@ import type { DriverChoice, DriverName, FoundAdapter } from './platform/driver.t
 import { findAdapter } from './platform/platform.ts';
 import { arrayOf, type DType, type Shape, Storage, sizeOf, Tensor, type TypedArray } from './tensor.ts';
 import { Tracer } from './trace.ts';
+import type { TuningMode } from './tune/modes.ts';
 import { openWinners } from './tune/open.ts';
 import { type Choices, Variants } from './variants.ts';
 
@@ -45,8 +46,6 @@ export interface DeviceOptions {
   readonly warn?: (warning: ReportedError) => void;
 }
 
-export const TUNING_MODES = ['off', 'cached', 'background'] as const;
-export type TuningMode = (typeof TUNING_MODES)[number];
 
 export interface AdapterDescription {
   readonly vendor: string;
@@ -439,20 +438,24 @@ export class Device {
    * `work` must not depend on values read back.
    */
   async compile(work: () => void): Promise<void> {
-    this.#collecting = new Map();
-    let kernels: Kernel[];
+    await this.pipelines.compile(this.kernelsOf(work));
+  }
+
+  /** The kernels that `work` would dispatch. It must not depend on values read back. */
+  kernelsOf(work: () => void): Kernel[] {
+    const kernels = new Map<string, Kernel>();
+    this.#collecting = kernels;
     try {
       this.scope(() => {
         work();
       });
     } finally {
-      kernels = [...this.#collecting.values()];
       this.#collecting = undefined;
     }
-    await this.pipelines.compile(kernels);
+    return [...kernels.values()];
   }
 
-  /** Whether {@link compile} is at work: kernels do not run. */
+  /** Whether {@link kernelsOf} is at work: kernels do not run. */
   get compiling(): boolean {
     return this.#collecting !== undefined;
   }

@@ -64,9 +64,10 @@ export class Variants {
     this.#untuned.clear();
   }
 
-  /** What was used so far, by class, to be kept to by a later run. */
+  /** What was used so far, and what is kept, by class: for a later run to keep. */
   get used(): Choices {
-    return Object.fromEntries([...this.#used].sort(([a], [b]) => (a < b ? -1 : 1)));
+    const all = { ...this.#kept, ...Object.fromEntries(this.#used) };
+    return Object.fromEntries(Object.entries(all).sort(([a], [b]) => (a < b ? -1 : 1)));
   }
 
   /** Operations that run as estimated, since nothing is known of their class: what could be tuned. */

@@ -5,7 +5,7 @@ import type { DeviceOptions } from '../device.ts';
 import { ReportedError } from '../errors.ts';
 import type { TunedEntry, Verdict } from '../tune/entry.ts';
 import type { Trial } from '../tune/tune.ts';
-import type { Tuner, TuneReply, TuneRequest } from '../tune/tuner.ts';
+import type { TuneReply, TuneRequest, Tuner } from '../tune/tuner.ts';
 
 const WORKER = '@cim/runtime/platform/tuning-worker';
 /** For what no candidate is to blame: to start Node, open a device and make the operands; to time those that are right. */

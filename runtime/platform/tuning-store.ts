@@ -4,7 +4,14 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import type { AdapterDescription } from '../device.ts';
 import type { ReportedError } from '../errors.ts';
-import { type Environment, environmentOf, hashText, isTunedEntry, type TunedEntry, TuningFileError } from '../tune/entry.ts';
+import {
+  type Environment,
+  environmentOf,
+  hashText,
+  isTunedEntry,
+  type TunedEntry,
+  TuningFileError,
+} from '../tune/entry.ts';
 import type { TuningStore } from '../tune/store.ts';
 import { cacheFolder } from './software/cache.ts';
 

@@ -33,8 +33,8 @@ export class Winners {
   }
 
   /** Whether there is a verdict on every candidate as it is now. */
-  isComplete(entry: TunedEntry | undefined): entry is TunedEntry {
-    const operation = entry && operationOf(entry);
+  isComplete(entry: TunedEntry): boolean {
+    const operation = operationOf(entry);
     if (!operation) return false;
     return [...operation.candidates(this.#target)].every(
       (candidate) => entry.candidates[candidate.name]?.hash === hashOf(operation, candidate),

@@ -1,6 +1,6 @@
 /** What every command takes, and parsers for the values of options. */
-import type { DeviceOptions } from '@cim/runtime';
 import { DRIVER_CHOICES, type DriverChoice, isDriverChoice } from '@cim/runtime/platform/driver';
+import { TUNING_MODES } from '@cim/runtime/tune/modes';
 import { type Command, InvalidArgumentError } from 'commander';
 
 export interface GlobalOptions {
@@ -9,6 +9,8 @@ export interface GlobalOptions {
   readonly trace?: string;
   /** GiB of GPU buffers that may exist at once. */
   readonly memory: number;
+  /** A mode, or the file of the choices that are kept to. */
+  readonly tuning: string;
   readonly debug: boolean;
 }
 
@@ -20,14 +22,13 @@ export function addGlobalOptions(program: Command): void {
     .option('--driver <name>', `what runs the kernels: ${DRIVER_CHOICES.join(', ')}`, parseDriver, 'auto')
     .option('--trace <file>', 'write the time of every kernel as a Chrome trace (open it at ui.perfetto.dev)')
     .option('--memory <GiB>', 'GPU memory that may be used', parsePositive, DEFAULT_MEMORY)
+    .option(
+      '--tuning <mode or file>',
+      `how kernels are chosen: ${TUNING_MODES.join(', ')} (see docs/tuning.md), or as the kernels.json of a run says`,
+      'cached',
+    )
     .option('--debug', 'show where in the code an error happened', false);
 }
-
-export const deviceOptions = ({ driver, trace, memory }: GlobalOptions): DeviceOptions => ({
-  driver,
-  trace: trace !== undefined,
-  memoryBudget: memory * 2 ** 30,
-});
 
 export function parseDriver(name: string): DriverChoice {
   if (!isDriverChoice(name)) throw new InvalidArgumentError(`It must be one of ${DRIVER_CHOICES.join(', ')}.`);

@@ -1,6 +1,7 @@
 import { Device, type DeviceOptions } from '@cim/runtime';
 import { writeFileAtomic } from '../formats/atomic.ts';
-import { deviceOptions, type GlobalOptions } from './options.ts';
+import { deviceOptions } from './device-options.ts';
+import type { GlobalOptions } from './options.ts';
 import { textTable } from './table.ts';
 
 /**

@@ -1,7 +1,8 @@
 /** What `cim doctor` prints: machine, adapter, limits, features, a gradient check, and what to do about what is missing. */
 import { Device, mib, ReportedError } from '@cim/runtime';
 import { cacheFolder } from '@cim/runtime/platform/software/cache';
-import { deviceOptions, type GlobalOptions } from '../cli/options.ts';
+import { deviceOptions } from '../cli/device-options.ts';
+import type { GlobalOptions } from '../cli/options.ts';
 import { checkGradients } from './gradients.ts';
 import { adviceForGpu, describeMachine } from './machine.ts';
 

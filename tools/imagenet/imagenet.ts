@@ -19,6 +19,7 @@ import { loadImageNetWeights } from './weights.ts';
 export const imageNetFolder = (out: string) => ({
   imagenet: join(out, 'imagenet.safetensors'),
   log: () => join(out, 'imagenet.log.jsonl'),
+  kernels: join(out, 'kernels.json'),
 });
 
 export interface ImageNetRun {

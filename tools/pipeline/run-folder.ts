@@ -35,6 +35,10 @@ export class RunFolder {
   log(kind: CheckpointKind): string {
     return join(this.root, `${kind}.log.jsonl`);
   }
+  /** Which kernels the trainings used. */
+  get kernels(): string {
+    return join(this.root, 'kernels.json');
+  }
   get proposals(): string {
     return join(this.#start, 'proposals');
   }

@@ -2,7 +2,8 @@ import { existsSync } from 'node:fs';
 import type { ParameterStore } from '@cim/model/nn/parameters';
 import { Solver, type SolverConfig } from '@cim/model/solver/solver';
 import type { LoopOptions } from '@cim/model/train/loop';
-import type { Generator } from '@cim/runtime';
+import { BackgroundTuning, type Generator } from '@cim/runtime';
+import { readChoices, writeChoices } from '../tune/choices.ts';
 import { type CheckpointKind, saveCheckpoint, type TrainingRecipe } from './checkpoint.ts';
 import type { RunContext } from './context.ts';
 import { resumeTraining } from './resume.ts';
@@ -12,7 +13,7 @@ import { TrainingLog } from './training-log.ts';
 /** What a training needs of its surroundings: the checkpoint's file stands in `folder` under the training's kind. */
 export interface TrainingContext<K extends CheckpointKind> extends Pick<RunContext, 'device' | 'classes' | 'report'> {
   readonly recipe: TrainingRecipe;
-  readonly folder: Readonly<Record<K, string>> & { log(kind: K): string };
+  readonly folder: Readonly<Record<K | 'kernels', string>> & { log(kind: K): string };
 }
 
 export interface TrainingStage<K extends CheckpointKind> {
@@ -28,7 +29,8 @@ export interface TrainingStage<K extends CheckpointKind> {
 }
 
 /**
- * What all trainings share: goes on where the checkpoint stands, logs every step, shows progress and saves checkpoints.
+ * What all trainings share: goes on where the checkpoint stands with the kernels it used, logs every step, shows progress,
+ * tunes kernels where that is asked for, and saves checkpoints.
  * Returns the whole curve.
  */
 export async function runTraining<K extends CheckpointKind>(
@@ -39,22 +41,30 @@ export async function runTraining<K extends CheckpointKind>(
   const { kind, label, steps, parameters, generator } = stage;
   const path = folder[kind];
   const solver = new Solver(device, parameters, stage.solver);
+  // Other kernels sum in another order: what went on with them would not repeat.
+  device.variants.keep(existsSync(folder.kernels) ? readChoices(folder.kernels) : {});
+  const tuning = device.options.tuning === 'background' ? new BackgroundTuning(device) : undefined;
   const start = await resumeTraining(path, kind, context, parameters, solver, generator);
   const log = new TrainingLog(folder.log(kind), start);
   const bar = report.progress(label, steps - start);
   const savesAt = (step: number): boolean => (step + 1) % recipe.checkpointEvery === 0 || step + 1 === steps;
-  const save = (step: number): Promise<void> =>
-    saveCheckpoint(path, { kind, step, recipe, classes }, parameters, solver, generator);
+  const save = async (step: number): Promise<void> => {
+    await writeChoices(folder.kernels, device);
+    await saveCheckpoint(path, { kind, step, recipe, classes }, parameters, solver, generator);
+  };
   const onStep = async (point: CurvePoint): Promise<void> => {
     log.add(point);
     bar.advance(1, `loss ${point.losses.total.toFixed(3)}`);
     if (savesAt(point.step)) await save(point.step + 1);
+    const failure = await tuning?.next();
+    if (failure) report.warn(failure.message);
   };
   try {
     if (steps === 0 && !existsSync(path)) await save(0); // what it starts from is what it leaves
     await stage.train(solver, { start, savesAt, onStep });
   } finally {
     bar.stop();
+    await tuning?.close();
     log.close();
     solver.dispose();
     parameters.dispose();
