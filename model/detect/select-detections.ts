@@ -56,20 +56,20 @@ export function selectDetections(
 /**
  * Detections of an image as entries of a COCO result file.
  *
- * @param masks of all proposals, by index.
+ * @param maskOf the mask of a proposal.
  * @param categoryIds by class index.
  */
 export const toCocoResults = (
   imageId: number,
   detections: readonly Detection[],
-  masks: readonly Rle[],
+  maskOf: (proposal: number) => Rle,
   categoryIds: readonly number[],
 ): CocoResult[] =>
   detections.map(({ proposal, classIndex, score }) => ({
     image_id: imageId,
     category_id: categoryIds[classIndex],
     score,
-    segmentation: masks[proposal],
+    segmentation: maskOf(proposal),
   }));
 
 /** For each class the proposal with the best score, the first of equal ones (CorLoc). `scores` [N, C], N ≥ 1. */

@@ -42,10 +42,10 @@ export async function scoreProposals(
       );
       return cim.forward(new Tape(device, { recording: false }), { images, ...regions }).map(({ blocks }) => blocks);
     });
-    for (const blocks of scores) {
-      addScores(await blocks.read(), cim.config, 1 / passes.length, { refinement, antiNoise });
-      blocks.dispose();
+    for (const values of await Promise.all(scores.map((blocks) => blocks.read()))) {
+      addScores(values, cim.config, 1 / passes.length, { refinement, antiNoise });
     }
+    for (const blocks of scores) blocks.dispose();
   }
   return { refinement, antiNoise };
 }

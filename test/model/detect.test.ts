@@ -48,9 +48,11 @@ const columns = (start: number, end: number): Rle =>
 
 test('COCO results', () => {
   const detections = [{ proposal: 1, classIndex: 1, score: 0.5 }];
-  assert.equal(toCocoResults(7, detections, [columns(0, 1), columns(2, 9)], [3, 44]), [
-    { image_id: 7, category_id: 44, score: 0.5, segmentation: columns(2, 9) },
-  ]);
+  const masks = [columns(0, 1), columns(2, 9)];
+  assert.equal(
+    toCocoResults(7, detections, (proposal) => masks[proposal], [3, 44]),
+    [{ image_id: 7, category_id: 44, score: 0.5, segmentation: columns(2, 9) }],
+  );
 });
 
 test('upper bound of proposals', () => {

@@ -9,7 +9,7 @@ import { NdArray } from '@cim/tools/formats/ndarray';
 import { readPickle, writePickle } from '@cim/tools/formats/pickle';
 import { exportLabels, importLabels } from '@cim/tools/pipeline/assign';
 import { prepareAndTrain, type Run } from '@cim/tools/pipeline/run';
-import { insideSize, WorkingImages } from '@cim/tools/pipeline/working-images';
+import { insideSize } from '@cim/tools/pipeline/working-images';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { rejection } from '../rejection.ts';
@@ -54,9 +54,8 @@ test('a run on points: clusters around the points, in their order, train the net
     [...clusters.keys()],
     run.train.images.map(({ id }) => id),
   );
-  const images = new WorkingImages(run, insideSize(64));
   for (const [i, entry] of run.train.images.entries()) {
-    const image = (await images.load(entry))!;
+    const image = (await run.images.load(entry, insideSize(64)))!;
     assert.equal([image.width, image.height], [64, 40]);
     const { masks } = (await run.proposals.load(entry, image))!.network;
     const peaks = points(run, entry.id).map(([x, y, classIndex]) => ({

@@ -11,8 +11,8 @@ import { ConfigError, DataError } from '../errors.ts';
 import type { DecodeSize } from '../images/decode.ts';
 import type { ProposalSource } from '../proposals/source.ts';
 import { loadClassifier } from './classify.ts';
-import { forEach, type RunContext } from './context.ts';
-import { insideSize, type WorkingImage, WorkingImages } from './working-images.ts';
+import { type RunContext, worked } from './context.ts';
+import { insideSize, type WorkingImage } from './working-images.ts';
 
 /** Where the instances of an image are, in pixels of the working image, in the order that labels are assigned. */
 interface PeakSource {
@@ -25,11 +25,10 @@ interface PeakSource {
 async function classifierPeaks(context: RunContext, canvas: DecodeSize): Promise<PeakSource> {
   const { device, recipe } = context;
   const classifier = await loadClassifier(context);
-  const images = new WorkingImages(context, canvas);
   const grid = { width: canvas.width / classifier.cellSize, height: canvas.height / classifier.cellSize };
   return {
     peaks: async (entry, working) => {
-      const image = await images.load(entry);
+      const image = await context.images.load(entry, canvas);
       if (!image) return null;
       const input = classifierInput(device, image);
       const options = { labels: entry.labels, threshold: recipe.labels.peakThreshold };
@@ -49,21 +48,22 @@ const labelledPoints = ({ train, classes }: RunContext): PeakSource => ({
 
 /** Writes the cluster labels of all training images, unless they are there. */
 export async function assignStage(context: RunContext, canvas: DecodeSize, proposals: ProposalSource): Promise<void> {
-  const { folder, recipe, classes, train } = context;
+  const { folder, recipe, classes, train, images } = context;
   if (existsSync(folder.labels)) return;
   const source = recipe.labels.source === 'points' ? labelledPoints(context) : await classifierPeaks(context, canvas);
-  const working = new WorkingImages(context, insideSize(recipe.workingSize));
+  const size = insideSize(recipe.workingSize);
   const clusters = new Map<number, CompactClusters>();
   const { averageThreshold, iouThreshold } = recipe.labels;
-  await forEach(context, 'Labels', train.images, async (entry) => {
-    const image = await working.load(entry);
+  const assigned = worked(context, 'Labels', train.images, async (entry) => {
+    const image = await images.load(entry, size);
     const regions = image && (await proposals.load(entry, image));
     const peaks = regions && (await source.peaks(entry, image));
-    if (!peaks) return;
+    if (!peaks) return null;
     const { masks } = regions.network;
     const data = assignClusters(masks, peaks, { numClasses: classes.length, averageThreshold, iouThreshold });
-    clusters.set(entry.id, compactClusters(data, classes.length + 1));
+    return [entry.id, compactClusters(data, classes.length + 1)] as const;
   });
+  for await (const found of assigned) if (found) clusters.set(...found);
   source.dispose();
   await writeClusters(folder.labels, recipe, classes, clusters);
 }

@@ -12,10 +12,10 @@ import type { DecodeSize } from '../images/decode.ts';
 import { findWeights } from '../weights/find.ts';
 import { describeLoaded, loadPublishedWeights } from '../weights/published.ts';
 import { loadTrained, readCheckpoint } from './checkpoint.ts';
-import { forEach, type RunContext } from './context.ts';
+import { type RunContext, worked } from './context.ts';
 import type { CurvePoint } from './summary.ts';
 import { runTraining } from './training-stage.ts';
-import { insideSize, WorkingImages } from './working-images.ts';
+import { insideSize } from './working-images.ts';
 
 /** Images looked at to find the size most of them have. */
 const SIZE_SAMPLE = 64;
@@ -32,13 +32,13 @@ export function labelVector({ labels }: Pick<LabelledImage, 'labels'>, classes: 
  * stretches, or the most frequent working size.
  */
 export async function canvasSize(context: RunContext): Promise<DecodeSize> {
-  const { train, recipe } = context;
+  const { train, recipe, images } = context;
   if (recipe.classifier.canvas) return { ...recipe.classifier.canvas, fit: 'stretch' };
-  const images = new WorkingImages(context, insideSize(recipe.workingSize));
+  const size = insideSize(recipe.workingSize);
   const counts = new Map<string, { count: number; width: number; height: number }>();
   const stride = Math.max(1, Math.floor(train.images.length / SIZE_SAMPLE));
   for (let i = 0; i < train.images.length; i += stride) {
-    const image = await images.load(train.images[i]);
+    const image = await images.load(train.images[i], size);
     if (!image) continue;
     const { width, height } = image;
     const key = `${width}×${height}`;
@@ -53,16 +53,15 @@ export async function canvasSize(context: RunContext): Promise<DecodeSize> {
  * whole curve.
  */
 export async function trainClassifierStage(context: RunContext, canvas: DecodeSize): Promise<readonly CurvePoint[]> {
-  const { device, folder, recipe, classes, train } = context;
+  const { device, folder, recipe, classes, train, images } = context;
   const { training, solver } = recipe.classifier;
   const generator = new Generator(recipe.seed);
   const classifier = createClassifier(context, generator);
   if (!existsSync(folder.classifier)) await startingWeights(context, classifier);
-  const images = new WorkingImages(context, canvas);
   const source = {
     count: train.images.length,
     load: async (index: number) => {
-      const image = await images.load(train.images[index]);
+      const image = await images.load(train.images[index], canvas);
       return image && { image, labels: labelVector(train.images[index], classes.length) };
     },
   };
@@ -119,19 +118,23 @@ export async function evaluateClassifier(
 ): Promise<number> {
   const { device, classes } = context;
   const classifier = await loadClassifier(context);
-  const working = new WorkingImages(context, canvas);
   const scores: number[] = [];
   const labels: number[] = [];
-  await forEach(context, 'Classify', images, async (entry) => {
-    const image = await working.load(entry);
-    if (!image) return;
+  const classified = worked(context, 'Classify', images, async (entry) => {
+    const image = await context.images.load(entry, canvas);
+    if (!image) return null;
     const result = device.scope(() =>
       classifier.scores(new Tape(device, { recording: false }), classifierInput(device, image)),
     );
-    scores.push(...(await result.read()));
-    labels.push(...labelVector(entry, classes.length));
+    const values = await result.read();
     result.dispose();
+    return { entry, values };
   });
+  for await (const found of classified) {
+    if (!found) continue;
+    scores.push(...found.values);
+    labels.push(...labelVector(found.entry, classes.length));
+  }
   classifier.parameters.dispose();
   return 100 * classificationMap(Float32Array.from(scores), Uint8Array.from(labels), classes.length).meanAp;
 }

@@ -2,14 +2,13 @@
 
 import { type Detection, selectDetections, toCocoResults } from '@cim/model/detect/select-detections';
 import type { CocoResult } from '@cim/model/evaluate/coco-json';
-import type { Rle } from '@cim/model/evaluate/rle';
 import { type ProposalScores, scoreProposals } from '@cim/model/infer/score-proposals';
 import { testPasses } from '@cim/model/infer/test-passes';
 import type { LabelledImage } from '../datasets/dataset.ts';
 import type { ImageProposals, ProposalSource } from '../proposals/source.ts';
-import { progressed, type RunContext } from './context.ts';
+import { type RunContext, worked } from './context.ts';
 import { loadCim } from './train.ts';
-import { insideSize, WorkingImages } from './working-images.ts';
+import { insideSize } from './working-images.ts';
 
 /** What inference found in one image. */
 export interface ImageDetections {
@@ -17,8 +16,6 @@ export interface ImageDetections {
   /** Of the file, pixels. */
   readonly size: { readonly width: number; readonly height: number };
   readonly proposals: ImageProposals;
-  /** Of all proposals, at the size of the file; made when first asked for. */
-  readonly masks: readonly Rle[];
   readonly scores: ProposalScores;
   readonly refinement: readonly Detection[];
   readonly antiNoise: readonly Detection[];
@@ -30,31 +27,28 @@ export async function* inferImages(
   label: string,
   entries: readonly LabelledImage[],
 ): AsyncGenerator<ImageDetections, void> {
-  const { device, recipe } = context;
+  const { device, recipe, images } = context;
   const { nmsThreshold, detectionsPerImage } = recipe.test;
-  const images = new WorkingImages(context, insideSize(recipe.workingSize));
+  const workingSize = insideSize(recipe.workingSize);
   const cim = await loadCim(context);
   const options = { nmsThreshold, limit: detectionsPerImage };
+  const inferred = worked(context, label, entries, async (entry): Promise<ImageDetections | null> => {
+    const image = await images.load(entry, workingSize);
+    const proposals = image && (await context.proposals.load(entry, image));
+    if (!proposals) return null;
+    const passes = testPasses(recipe.test, Math.max(image.width, image.height));
+    const scores = await scoreProposals(device, cim, image, proposals.network, passes);
+    return {
+      entry,
+      size: image.original,
+      proposals,
+      scores,
+      refinement: selectDetections(scores.refinement, proposals.boxes, options),
+      antiNoise: selectDetections(scores.antiNoise, proposals.boxes, options),
+    };
+  });
   try {
-    for (const entry of progressed(context, label, entries)) {
-      const image = await images.load(entry);
-      const proposals = image && (await context.proposals.load(entry, image));
-      if (!proposals) continue;
-      const passes = testPasses(recipe.test, Math.max(image.width, image.height));
-      const scores = await scoreProposals(device, cim, image, proposals.network, passes);
-      let masks: readonly Rle[] | undefined;
-      yield {
-        entry,
-        size: image.original,
-        proposals,
-        get masks() {
-          return (masks ??= proposals.fileMasks());
-        },
-        scores,
-        refinement: selectDetections(scores.refinement, proposals.boxes, options),
-        antiNoise: selectDetections(scores.antiNoise, proposals.boxes, options),
-      };
-    }
+    for await (const found of inferred) if (found) yield found;
   } finally {
     cim.parameters.dispose();
   }
@@ -69,6 +63,6 @@ export const cocoResults = (
   toCocoResults(
     found.entry.id,
     found[head],
-    found.masks,
+    found.proposals.fileMask,
     classes.map(({ id }) => id),
   );

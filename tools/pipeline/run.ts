@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { ProposalCoverage } from '@cim/model/detect/upper-bound';
 import type { CocoJson, CocoResult } from '@cim/model/evaluate/coco-json';
+import type { Rle } from '@cim/model/evaluate/rle';
 import type { LabelledImage as PseudoLabelSource } from '@cim/model/label/pseudo-labels';
 import type { Recipe } from '@cim/model/recipe/recipe';
 import type { Device } from '@cim/runtime';
@@ -15,7 +16,7 @@ import { ConfigError } from '../errors.ts';
 import { writeFileAtomic } from '../formats/atomic.ts';
 import { parseJson } from '../formats/json.ts';
 import { writePseudoLabels } from '../label/write-labels.ts';
-import type { ProposalSource } from '../proposals/source.ts';
+import type { CachedProposals } from '../proposals/cache.ts';
 import { reportHtml } from '../report/report.ts';
 import { writeCocoResults } from '../results/instances.ts';
 import { assignStage } from './assign.ts';
@@ -27,7 +28,7 @@ import { openProposals, proposeStage } from './propose.ts';
 import { RunFolder } from './run-folder.ts';
 import type { CurvePoint, RunSummary } from './summary.ts';
 import { startsFromClassifier, trainCimStage } from './train.ts';
-import { requireReadable } from './working-images.ts';
+import { requireReadable, WorkingImages } from './working-images.ts';
 
 export interface RunOptions {
   /** The data set's folder. */
@@ -41,7 +42,7 @@ export interface RunOptions {
 
 /** An open run: data set, folder, device, and what it had to leave out. */
 export interface Run extends RunContext {
-  readonly proposals: ProposalSource;
+  readonly proposals: CachedProposals;
   readonly skipped: readonly string[];
 }
 
@@ -66,8 +67,21 @@ export async function openRun(device: Device, { data, out, recipe, strict, repor
     skipped.push(message);
     report.warn(message);
   };
-  const proposals = await openProposals({ folder, recipe, train }, { warn });
-  return { device, folder, recipe, classes, train, val, strict, report: { ...report, warn }, proposals, skipped };
+  const proposals = openProposals({ folder, recipe, train }, { warn });
+  const images = new WorkingImages({ strict, report: { warn } });
+  return {
+    device,
+    folder,
+    recipe,
+    classes,
+    train,
+    val,
+    strict,
+    report: { ...report, warn },
+    images,
+    proposals,
+    skipped,
+  };
 }
 
 /** @throws ConfigError when a training was begun in the folder. */
@@ -224,17 +238,23 @@ async function detectAndCompare(run: Run, truth: CocoJson) {
   for await (const found of inferImages(run, 'Detect', run.val.images)) {
     refinement.push(...cocoResults(run, found, 'refinement'));
     antiNoise.push(...cocoResults(run, found, 'antiNoise'));
-    coverage.add({ id: found.entry.id, ...found.size }, found.masks);
+    const { count } = found.proposals.network.masks;
+    const masks = Array.from({ length: count }, (_, n) => found.proposals.fileMask(n));
+    coverage.add({ id: found.entry.id, ...found.size }, masks);
     detected.add(found.entry.id);
-    proposalCount += found.proposals.network.masks.count;
+    proposalCount += count;
   }
   return { refinement, antiNoise, coverage, detected, proposalCount };
 }
 
 /** What is found in the training images, as pseudo labels are made of it. */
 async function* trainingDetections(run: Run): AsyncGenerator<PseudoLabelSource, void> {
-  for await (const { entry, size, masks, refinement } of inferImages(run, 'Pseudo labels', run.train.images)) {
+  for await (const { entry, size, proposals, refinement } of inferImages(run, 'Pseudo labels', run.train.images)) {
     const { id, fileName: file_name, labels } = entry;
-    yield { id, file_name, ...size, classes: new Set(labels), detections: refinement, masks };
+    const classes = new Set(labels);
+    const detections = refinement.filter(({ classIndex }) => classes.has(classIndex));
+    const masks: Rle[] = []; // by proposal: only those that were detected
+    for (const { proposal } of detections) masks[proposal] ??= proposals.fileMask(proposal);
+    yield { id, file_name, ...size, classes, detections, masks };
   }
 }

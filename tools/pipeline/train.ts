@@ -4,11 +4,10 @@ import { existsSync } from 'node:fs';
 import { Cim } from '@cim/model/cim';
 import type { ParameterStore } from '@cim/model/nn/parameters';
 import type { Recipe } from '@cim/model/recipe/recipe';
-import type { HostProposals, HostSample } from '@cim/model/train/sample';
+import type { HostSample } from '@cim/model/train/sample';
 import { trainCim } from '@cim/model/train/train-cim';
 import { Generator } from '@cim/runtime';
 import { expandClusters, readClusters } from '../assign/clusters.ts';
-import type { LabelledImage } from '../datasets/dataset.ts';
 import { DataError } from '../errors.ts';
 import type { ProposalSource } from '../proposals/source.ts';
 import { findWeights } from '../weights/find.ts';
@@ -18,10 +17,7 @@ import { labelVector } from './classify.ts';
 import type { RunContext } from './context.ts';
 import type { CurvePoint } from './summary.ts';
 import { runTraining } from './training-stage.ts';
-import { insideSize, type WorkingImage, WorkingImages } from './working-images.ts';
-
-/** Bytes of prepared proposals that stay in memory. */
-const PROPOSAL_CACHE = 2 ** 30;
+import { insideSize } from './working-images.ts';
 
 const createCim = ({ device, recipe, classes }: RunContext, generator: Generator | null): Cim =>
   new Cim(device, { ...recipe.cim, classes: classes.length, backbone: recipe.backbone }, generator);
@@ -66,27 +62,16 @@ async function startingWeights(
 
 /** Samples of the training split. An image without proposals or labels is reported and skipped. */
 async function sampleSource(context: RunContext, proposals: ProposalSource) {
-  const { train, classes, folder, recipe, report } = context;
-  const images = new WorkingImages(context, insideSize(recipe.workingSize));
+  const { train, classes, folder, recipe, report, images } = context;
+  const size = insideSize(recipe.workingSize);
   const clusters = await readClusters(folder.labels, recipe, classes);
-  const prepared = new Map<number, HostProposals>();
-  let bytes = 0;
-  const regionsOf = async (entry: LabelledImage, image: WorkingImage): Promise<HostProposals | null> => {
-    const cached = prepared.get(entry.id);
-    if (cached) return cached;
-    const regions = (await proposals.load(entry, image))?.network;
-    if (!regions) return null;
-    bytes += regions.masks.words.byteLength + regions.regionMasks.byteLength;
-    if (bytes <= PROPOSAL_CACHE) prepared.set(entry.id, regions);
-    return regions;
-  };
   return {
     count: train.images.length,
     load: async (index: number): Promise<HostSample | null> => {
       const entry = train.images[index];
-      const image = await images.load(entry);
-      const regions = image && (await regionsOf(entry, image));
-      if (!image || !regions) return null;
+      const image = await images.load(entry, size);
+      const regions = image && (await proposals.load(entry, image))?.network;
+      if (!regions) return null;
       const assigned = clusters.get(entry.id);
       if (!assigned) {
         report.warn(`${entry.fileName} has no cluster labels in ${folder.labels}: it is left out.`);

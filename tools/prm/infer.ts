@@ -9,7 +9,6 @@ import { ConfigError, DataError, reasonOf } from '../errors.ts';
 import { writeFileAtomic } from '../formats/atomic.ts';
 import { canvasSize, loadClassifier, trainClassifierStage } from '../pipeline/classify.ts';
 import { forEach, type RunContext } from '../pipeline/context.ts';
-import { WorkingImages } from '../pipeline/working-images.ts';
 import { CUES_FORMAT, type CuedImage, type CueList, cueListFile, writeImageCues } from './cues.ts';
 
 export interface InferOptions {
@@ -46,10 +45,9 @@ export async function inferCues(context: RunContext, options: InferOptions): Pro
   const canvas = await canvasSize(context);
   const classifier = await loadClassifier(context);
   const grid = { width: canvas.width / classifier.cellSize, height: canvas.height / classifier.cellSize };
-  const images = new WorkingImages(context, canvas);
   const list: CuedImage[] = [];
   await forEach(context, 'Peaks', options.images, async (entry) => {
-    const image = await images.load(entry);
+    const image = await context.images.load(entry, canvas);
     if (!image) return;
     const input = classifierInput(device, image);
     const located = await locatePeaks(device, classifier, input, {

@@ -9,7 +9,7 @@ import { DataError } from '../errors.ts';
 import { writeFileAtomic } from '../formats/atomic.ts';
 import { describeIssue, parseJson, readText } from '../formats/json.ts';
 import { forEach, type RunContext } from '../pipeline/context.ts';
-import { insideSize, WorkingImages } from '../pipeline/working-images.ts';
+import { insideSize } from '../pipeline/working-images.ts';
 import type { ProposalSource } from '../proposals/source.ts';
 import { type CueList, type ImageCues, readImageCues } from './cues.ts';
 
@@ -49,7 +49,7 @@ export async function retrieveSplit(
   )
     throw new DataError(`${folder} has cues of other classes than the data set's.`, remedy);
   const byId = new Map(entries.map((entry) => [entry.id, entry]));
-  const images = new WorkingImages(context, insideSize(context.recipe.workingSize));
+  const size = insideSize(context.recipe.workingSize);
   const results: RetrievedResult[] = [];
   await forEach(context, 'Retrieve', list.images, async (cued) => {
     const entry = byId.get(cued.image_id);
@@ -59,7 +59,7 @@ export async function retrieveSplit(
         remedy,
       );
     }
-    const image = await images.load(entry);
+    const image = await context.images.load(entry, size);
     const regions = image && (await proposals.load(entry, image));
     if (!regions) return;
     const cues = await readImageCues(folder, list, cued);

@@ -8,7 +8,7 @@ import { DataError } from '../errors.ts';
 import { findCobFile, readCobMasks } from './cob-mat.ts';
 import { type CobRegions, cobRegions, readCobPickle } from './cob-pickle.ts';
 import { readOverlaps } from './overlap-files.ts';
-import type { ImageProposals, ProposalSource, WorkingSize } from './source.ts';
+import { type ImageProposals, memoised, type ProposalSource, type WorkingSize } from './source.ts';
 
 export class CobProposals implements ProposalSource {
   readonly #root: string;
@@ -60,7 +60,7 @@ export class CobProposals implements ProposalSource {
         overlaps: await readOverlaps(this.#root, fileName, masks.count),
       },
       boxes,
-      fileMask: (n) => encodeRle(unpackMask(masks, n), masks.height, masks.width),
+      fileMask: memoised((n) => encodeRle(unpackMask(masks, n), masks.height, masks.width)),
     };
   }
 

@@ -10,7 +10,7 @@ import type { HostImage } from '@cim/model/train/sample';
 import type { Device } from '@cim/runtime';
 import type { LabelledImage } from '../datasets/dataset.ts';
 import { type ProposalOrigin, readProposals, writeProposals } from './files.ts';
-import type { ImageProposals, ProposalSource, WorkingSize } from './source.ts';
+import { type ImageProposals, memoised, type ProposalSource, type WorkingSize } from './source.ts';
 
 /** Proposals on the disk, by image id. */
 export class ProposalFiles implements ProposalSource {
@@ -62,6 +62,9 @@ export function imageProposals(proposals: Proposals, { original }: Pick<WorkingS
   return {
     network: { masks, boxes: clipBoxes(boxes, width, height), regionMasks },
     boxes: clipBoxes(scaledBoxes(boxes, proposals, original), original.width, original.height),
-    fileMask: (n) => encodeRle(scaledMask(proposalMask(proposals, n), proposals, original), original.height, original.width),
+    fileMask: memoised((n) => {
+      const mask = scaledMask(proposalMask(proposals, n), proposals, original);
+      return encodeRle(mask, original.height, original.width);
+    }),
   };
 }

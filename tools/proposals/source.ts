@@ -27,3 +27,9 @@ export interface ProposalSource {
   /** The proposals of an image, or null when it has none: that is reported, once. @throws DataError when they are of another image. */
   load(entry: LabelledImage, size: WorkingSize): Promise<ImageProposals | null>;
 }
+
+/** A function of small whole numbers that computes each value once. */
+export function memoised<T>(compute: (n: number) => T): (n: number) => T {
+  const values: T[] = [];
+  return (n) => (values[n] ??= compute(n));
+}
