@@ -8,13 +8,12 @@
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { pnpmCommand } from './pnpm.mjs';
 
 const OLDEST_NODE = [20, 11];
-const PNPM = 'pnpm@10';
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const stampFile = path.join(root, 'node_modules', '.cim-setup.json');
 const inRoot = (file) => path.join(root, file);
@@ -79,29 +78,9 @@ function writeStamp(stamp) {
   renameSync(`${stampFile}.${process.pid}`, stampFile);
 }
 
-/** npm and pnpm want a home to write to: where there is none, a folder of the project stands in for it. */
-function homeForInstallers() {
-  try {
-    accessSync(homedir(), constants.W_OK);
-    return {};
-  } catch {
-    const settings =
-      process.env.NPM_CONFIG_USERCONFIG ?? process.env.npm_config_userconfig ?? path.join(homedir(), '.npmrc');
-    const home = inRoot('.cache/home');
-    mkdirSync(home, { recursive: true });
-    return { HOME: home, npm_config_userconfig: settings, npm_config_cache: path.join(home, '.npm') };
-  }
-}
-
 function installPackages() {
-  // On Windows pnpm and npx are command files, which need a shell.
-  const shell = process.platform === 'win32';
-  // Without a terminal pnpm must not ask whether it may replace node_modules.
-  const env = { ...process.env, npm_config_confirm_modules_purge: 'false', ...homeForInstallers() };
-  const own = spawnSync('pnpm', ['--version'], { cwd: root, shell, env, encoding: 'utf8' });
-  const install = ['install', '--frozen-lockfile'];
-  if (own.status === 0 && own.stdout.startsWith('10.')) step('Installing packages', 'pnpm', install, { shell, env });
-  else step(`Installing packages with ${PNPM} through npx`, 'npx', ['-y', PNPM, ...install], { shell, env });
+  const { label, command, args, options } = pnpmCommand(['install', '--frozen-lockfile']);
+  step(`Installing packages with ${label}`, command, args, options);
 }
 
 /** Finds what can run kernels here, downloading lavapipe where it is the best there can be. Null when nothing can. */

@@ -16,11 +16,12 @@ export const problemItem = (id: string, title: string, problem: ConvProblem | Pr
 
 /** Uploads the operands and chooses the kernels. `result` is what they compute. */
 export function problemRun(device: Device, problem: ConvProblem | ProductProblem): BenchRun & { result: Tensor } {
-  const { operands, factors, output, candidates, plain } = operationOf(problem)!;
+  const operation = operationOf(problem)!;
+  const { operands, factors, output } = operation;
   const tensors: Record<string, Tensor> = { [output]: device.empty(resultShape(problem)) };
   for (const name of factors) tensors[name] = device.tensor(operandValues(name, operands[name]));
   // Bound, but not read.
   tensors.bias = tensors.residual = tensors[factors[1]];
-  const { plan } = device.variants.choose(candidates(device.target));
-  return { ...planRun(device, plan(plain), tensors), result: tensors[output] };
+  const { plan } = device.variants.choose(operation);
+  return { ...planRun(device, plan(operation.plain), tensors), result: tensors[output] };
 }

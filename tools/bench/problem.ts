@@ -65,3 +65,21 @@ export function referenceAt(problem: ConvProblem | ProductProblem, places: reado
     return sum;
   });
 }
+
+/** The values of a row-major array with its axes in another order, as numpy.transpose gives them. */
+export function permuted(values: Float32Array, shape: readonly number[], axes: readonly number[]): Float32Array {
+  const strides = shape.map((_, axis) => shape.slice(axis + 1).reduce((a, b) => a * b, 1));
+  const result = new Float32Array(values.length);
+  const index = axes.map(() => 0);
+  let from = 0;
+  for (let to = 0; to < result.length; to++) {
+    result[to] = values[from];
+    for (let at = axes.length - 1; at >= 0; at--) {
+      from += strides[axes[at]];
+      if (++index[at] < shape[axes[at]]) break;
+      from -= strides[axes[at]] * shape[axes[at]];
+      index[at] = 0;
+    }
+  }
+  return result;
+}

@@ -5,6 +5,7 @@ import { type GlobalOptions, parseCount, parseSize, parseWhole } from '../cli/op
 interface Options {
   readonly filter: string[];
   readonly quick: boolean;
+  readonly peers: boolean;
   readonly json?: string;
 }
 
@@ -22,8 +23,14 @@ export function register(program: Command): void {
     .description('measure the kernels that training spends its time in, and what the adapter can do at most')
     .option('--filter <names...>', 'only these: a shape (a), a kind (forward) or one item (a.forward)', [])
     .option('--quick', 'fewer repeats, and a tenth of the regions of interest', false)
+    .option('--peers', 'compare with other WebGPU libraries and with PyTorch; installs them at first', false)
     .option('--json <file>', 'write all figures to a file')
-    .action(async ({ filter, quick, json }: Options, command: Command) => {
+    .action(async ({ peers, filter, quick, json }: Options, command: Command) => {
+      if (peers) {
+        const { benchPeers } = await import('../bench/compare/run.ts');
+        await benchPeers(command.optsWithGlobals<GlobalOptions>().driver, { filter, quick, json });
+        return;
+      }
       const { withDevice } = await import('../cli/with-device.ts');
       const { terminalReporter } = await import('../cli/reporter.ts');
       const { writeFileAtomic } = await import('../formats/atomic.ts');
