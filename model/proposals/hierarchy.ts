@@ -37,6 +37,64 @@ export interface MergeTree {
   readonly death: Float64Array;
 }
 
+/** A row of sums for every node, and the same scaled once, since a region is compared many times. */
+class Rows {
+  readonly #width: number;
+  readonly #sums: Float64Array;
+  readonly #scaled: Float64Array;
+
+  constructor(leaves: Float64Array, width: number, count: number) {
+    this.#width = width;
+    this.#sums = new Float64Array(width * count);
+    this.#sums.set(leaves);
+    this.#scaled = new Float64Array(width * count);
+  }
+
+  sum(node: number): number {
+    const sums = this.#sums;
+    const width = this.#width;
+    let sum = 1e-6;
+    for (let k = node * width; k < (node + 1) * width; k++) sum += sums[k];
+    return sum;
+  }
+
+  /** Row `node` becomes those of a and b together. */
+  add(node: number, a: number, b: number): void {
+    const sums = this.#sums;
+    const width = this.#width;
+    for (let k = 0, n = node * width, i = a * width, j = b * width; k < width; k++) sums[n++] = sums[i++] + sums[j++];
+  }
+
+  scale(node: number, divisor: number): void {
+    const sums = this.#sums;
+    const scaled = this.#scaled;
+    const width = this.#width;
+    for (let k = node * width; k < (node + 1) * width; k++) scaled[k] = sums[k] / divisor;
+  }
+
+  /** Intersection of two scaled histograms. */
+  common(a: number, b: number): number {
+    const scaled = this.#scaled;
+    const width = this.#width;
+    let common = 0;
+    for (let k = 0, i = a * width, j = b * width; k < width; k++, i++, j++) {
+      const p = scaled[i];
+      const q = scaled[j];
+      common += p < q ? p : q;
+    }
+    return common;
+  }
+
+  /** Between two scaled rows. */
+  distance(a: number, b: number): number {
+    const scaled = this.#scaled;
+    const width = this.#width;
+    let sum = 0;
+    for (let k = 0, i = a * width, j = b * width; k < width; k++) sum += (scaled[i++] - scaled[j++]) ** 2;
+    return Math.sqrt(sum);
+  }
+}
+
 /** Merges the two nearest adjacent regions until one is left (agglomerative clustering on the region adjacency graph). */
 export function buildHierarchy(leaves: Leaves, criterion: MergeCriterion): MergeTree {
   const { count: leafCount, pixels, boundaries } = leaves;
@@ -46,9 +104,15 @@ export function buildHierarchy(leaves: Leaves, criterion: MergeCriterion): Merge
     return larger;
   };
   const area = extend(leaves.area, 1, new Float64Array(count));
-  const colour = extend(leaves.colour, 3, new Float64Array(3 * count));
-  const histogram = extend(leaves.histogram, HISTOGRAM, new Float64Array(HISTOGRAM * count));
-  const texture = extend(leaves.texture, ORIENTATIONS, new Float64Array(ORIENTATIONS * count));
+  const colour = new Rows(leaves.colour, 3, count);
+  const histogram = new Rows(leaves.histogram, HISTOGRAM, count);
+  const texture = new Rows(leaves.texture, ORIENTATIONS, count);
+  const scale = (node: number): void => {
+    if (criterion.colour > 0) colour.scale(node, area[node]);
+    if (criterion.histogram > 0) histogram.scale(node, 3 * area[node]);
+    if (criterion.texture > 0) texture.scale(node, texture.sum(node));
+  };
+  for (let leaf = 0; leaf < leafCount; leaf++) scale(leaf);
   const box = extend(leaves.box, 4, new Int32Array(4 * count));
   const length = boundaries.length.slice();
   const edge = boundaries.edge.slice();
@@ -59,33 +123,13 @@ export function buildHierarchy(leaves: Leaves, criterion: MergeCriterion): Merge
     neighbours[boundaries.second[k]].set(boundaries.first[k], k);
   }
 
-  /** 1 − Σ min of two histograms, each scaled to sum 1. */
-  const difference = (rows: Float64Array, width: number, a: number, b: number, sumA: number, sumB: number): number => {
-    let common = 0;
-    for (let k = 0, i = a * width, j = b * width; k < width; k++, i++, j++)
-      common += Math.min(rows[i] / sumA, rows[j] / sumB);
-    return 1 - common;
-  };
-  const rowSum = (rows: Float64Array, width: number, a: number): number => {
-    let sum = 1e-6;
-    for (let k = 0; k < width; k++) sum += rows[a * width + k];
-    return sum;
-  };
   const distance = (a: number, b: number, boundary: number): number => {
     let d = 0;
     if (criterion.boundary > 0) d += (criterion.boundary * edge[boundary]) / length[boundary] / EDGE_UNIT;
-    if (criterion.colour > 0) {
-      let sum = 0;
-      for (let c = 0; c < 3; c++) sum += (colour[3 * a + c] / area[a] - colour[3 * b + c] / area[b]) ** 2;
-      d += (criterion.colour * Math.sqrt(sum)) / COLOUR_UNIT;
-    }
-    if (criterion.histogram > 0)
-      d += criterion.histogram * difference(histogram, HISTOGRAM, a, b, 3 * area[a], 3 * area[b]);
-    if (criterion.texture > 0) {
-      const [sumA, sumB] = [rowSum(texture, ORIENTATIONS, a), rowSum(texture, ORIENTATIONS, b)];
-      d += criterion.texture * difference(texture, ORIENTATIONS, a, b, sumA, sumB);
-    }
-    d *= ((Math.min(area[a], area[b]) / pixels) * 50) ** criterion.size;
+    if (criterion.colour > 0) d += (criterion.colour * colour.distance(a, b)) / COLOUR_UNIT;
+    if (criterion.histogram > 0) d += criterion.histogram * (1 - histogram.common(a, b));
+    if (criterion.texture > 0) d += criterion.texture * (1 - texture.common(a, b));
+    if (criterion.size > 0) d *= ((Math.min(area[a], area[b]) / pixels) * 50) ** criterion.size;
     if (criterion.fill > 0) {
       const width = Math.max(box[4 * a + 2], box[4 * b + 2]) - Math.min(box[4 * a], box[4 * b]);
       const height = Math.max(box[4 * a + 3], box[4 * b + 3]) - Math.min(box[4 * a + 1], box[4 * b + 1]);
@@ -122,13 +166,12 @@ export function buildHierarchy(leaves: Leaves, criterion: MergeCriterion): Merge
     seamEdge[node - leafCount] = edge[seam];
 
     area[node] = area[a] + area[b];
-    const addRows = (rows: Float64Array, width: number): void => {
-      for (let k = 0; k < width; k++) rows[node * width + k] = rows[a * width + k] + rows[b * width + k];
-    };
-    addRows(colour, 3);
-    addRows(histogram, HISTOGRAM);
-    addRows(texture, ORIENTATIONS);
-    for (let k = 0; k < 4; k++) box[4 * node + k] = (k < 2 ? Math.min : Math.max)(box[4 * a + k], box[4 * b + k]);
+    for (const rows of [colour, histogram, texture]) rows.add(node, a, b);
+    scale(node);
+    for (let k = 0; k < 2; k++) {
+      box[4 * node + k] = Math.min(box[4 * a + k], box[4 * b + k]);
+      box[4 * node + 2 + k] = Math.max(box[4 * a + 2 + k], box[4 * b + 2 + k]);
+    }
 
     // Boundaries of a become those of the union; those of b are added to them.
     const around = neighbours[a];
