@@ -77,11 +77,7 @@ class Rows {
     const scaled = this.#scaled;
     const width = this.#width;
     let common = 0;
-    for (let k = 0, i = a * width, j = b * width; k < width; k++, i++, j++) {
-      const p = scaled[i];
-      const q = scaled[j];
-      common += p < q ? p : q;
-    }
+    for (let k = 0, i = a * width, j = b * width; k < width; k++) common += Math.min(scaled[i++], scaled[j++]);
     return common;
   }
 
