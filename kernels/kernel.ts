@@ -20,8 +20,22 @@ export const u32 = (value: number): Scalar => ({ type: 'u32', value });
 export const i32 = (value: number): Scalar => ({ type: 'i32', value });
 export const f32 = (value: number): Scalar => ({ type: 'f32', value });
 
-/** WGSL element types a storage binding may hold; the host sees f32, u32 or i32 words. */
-export type Element = 'f32' | 'u32' | 'i32' | 'vec2f' | 'vec4f' | 'vec2u' | 'vec4u' | 'atomic<u32>' | 'atomic<i32>';
+/**
+ * WGSL element types a storage binding may hold; the host sees f32, u32 or i32 words. f16 lives only in scratch tensors,
+ * two to a word of f32.
+ */
+export type Element =
+  | 'f32'
+  | 'u32'
+  | 'i32'
+  | 'f16'
+  | 'vec2f'
+  | 'vec4f'
+  | 'vec2u'
+  | 'vec4u'
+  | 'vec4h'
+  | 'atomic<u32>'
+  | 'atomic<i32>';
 export interface Binding {
   readonly access: 'read' | 'read_write';
   readonly element: Element;
@@ -35,7 +49,7 @@ export type Grid = readonly [x: number, y: number, z: number];
 
 /** What a variant needs beyond the portable base (8 storage buffers, 256 invocations, 16 KiB of workgroup memory). */
 export interface Requirements {
-  readonly features?: readonly ('subgroups' | 'shader-f16')[];
+  readonly features?: readonly ('subgroups' | 'shader-f16' | 'chromium-experimental-subgroup-matrix')[];
   /** The kernel is written for exactly this subgroup size. */
   readonly subgroupSize?: number;
   readonly invocations?: number;
