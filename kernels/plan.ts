@@ -6,11 +6,13 @@ export interface Step {
   readonly tensors: Readonly<Record<string, string>>;
 }
 
-/** An operation as a short sequence of kernels with f32 scratch tensors between them. */
+/** An operation as a short sequence of kernels with scratch tensors between them. */
 export interface Plan {
   readonly steps: readonly Step[];
-  /** Elements of each scratch tensor. */
+  /** Elements of each f32 scratch tensor. */
   readonly scratch: Readonly<Record<string, number>>;
+  /** Elements of each u32 scratch tensor. */
+  readonly words?: Readonly<Record<string, number>>;
 }
 
 /** A step whose tensor names are checked against the kernel's bindings. */

@@ -23,11 +23,13 @@ export function pairwiseIntersection(a: ArrayLike<number>, b: ArrayLike<number>,
   return counts;
 }
 
-export function pairwiseOverlap(
-  masks: ArrayLike<number>,
-  n: number,
-  pixels: number,
-): { iou: Float32Array; containment: Float32Array } {
+/** [N, N] each. */
+export interface Overlaps {
+  readonly iou: Float32Array;
+  readonly containment: Float32Array;
+}
+
+export function pairwiseOverlap(masks: ArrayLike<number>, n: number, pixels: number): Overlaps {
   const common = pairwiseIntersection(masks, masks, pixels);
   const iou = new Float32Array(n * n);
   const containment = new Float32Array(n * n);

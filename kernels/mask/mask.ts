@@ -11,6 +11,7 @@
  * words of the 64 masks pass through workgroup memory. CPU references: mask.reference.ts.
  */
 import { defineKernel, type Kernel, linearGrid, linearIndex, read, u32, wgsl, write } from '../kernel.ts';
+import { storePairs } from './store-pairs.ts';
 
 const WORKGROUP = 64;
 
@@ -94,7 +95,7 @@ struct PairCounts { row0: vec4u, row1: vec4u, row2: vec4u, row3: vec4u }`;
 /**
  * iou and containment of all pairs of N masks, each the exact quotient of two pixel counts rounded to f32 and then to
  * f16 (to nearest, ties to even), as numpy stores them. Two empty masks have iou NaN; any j that is empty, containment NaN.
- * Integers below 2³¹ only: no quotient depends on a driver's division. Square tiles above the diagonal are mirrored.
+ * The pairs above the diagonal are mirrored.
  */
 export function pairwiseOverlap({ n, words }: { n: number; words: number }): Kernel<'packed' | 'iou' | 'containment'> {
   const tiles = Math.ceil(n / TILE);
@@ -109,38 +110,7 @@ export function pairwiseOverlap({ n, words }: { n: number; words: number }): Ker
 // Areas of the tile's 16 groups of masks, in 4 parts that each counted every fourth word.
 var<workgroup> areaParts: array<vec4u, ${4 * 2 * (TILE / 4)}>;
 
-// a/b, a ≤ b < 2³¹, rounded to a 24 bit significand (f32), then to f16's 11 bits or its subnormals' fewer.
-fn halfRatio(a: u32, b: u32) -> f32 {
-  // Made from a value known only at run time: a constant NaN is an error in WGSL.
-  if (b == 0u) { return bitcast<f32>(0x7fc00000u | a); }
-  if (a == 0u) { return 0.0; }
-  // Now 1 ≤ (a·2^shift)/b < 2.
-  var shift = countLeadingZeros(a) - countLeadingZeros(b);
-  if ((a << shift) < b) { shift++; }
-  var remainder = (a << shift) - b;
-  var significand = 1u;
-  for (var bit = 0u; bit < 23u; bit++) {
-    remainder <<= 1u;
-    significand <<= 1u;
-    if (remainder >= b) {
-      remainder -= b;
-      significand |= 1u;
-    }
-  }
-  remainder <<= 1u;
-  if (remainder > b || (remainder == b && (significand & 1u) == 1u)) { significand++; }
-  // The value is significand · 2^-(shift + 23). f16 keeps 11 bits, and none below 2^-24.
-  let dropped = 13u + max(shift, 14u) - 14u;
-  let tail = significand & ((1u << dropped) - 1u);
-  let half = 1u << (dropped - 1u);
-  significand >>= dropped;
-  if (tail > half || (tail == half && (significand & 1u) == 1u)) { significand++; }
-  return f32(significand) * bitcast<f32>((127u + dropped - 23u - shift) << 23u);
-}
-fn store(i: u32, j: u32, both: u32, areaI: u32, areaJ: u32) {
-  iou[i * u.n + j] = halfRatio(both, areaI + areaJ - both);
-  containment[i * u.n + j] = halfRatio(both, areaJ);
-}
+${storePairs}
 @compute @workgroup_size(${WORKGROUP})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) t: u32) {
   if (group.y > group.x) { return; }
@@ -172,9 +142,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) t:
     let i = row + 4u * rowGroup + r;
     for (var c = 0u; c < 4u; c++) {
       let j = column + 4u * columnGroup + c;
-      if (i >= u.n || j >= u.n) { continue; }
-      store(i, j, both[r][c], rowAreas[r], columnAreas[c]);
-      if (group.x != group.y) { store(j, i, both[r][c], columnAreas[c], rowAreas[r]); }
+      if (i <= j && j < u.n) { storePairs(i, j, both[r][c], rowAreas[r], columnAreas[c]); }
     }
   }
 }`,

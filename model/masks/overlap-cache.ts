@@ -35,7 +35,7 @@ export class OverlapCache {
     const shape = [masks.count, masks.count];
     const maps = known
       ? { iou: device.tensor(known.iou, shape), containment: device.tensor(known.containment, shape) }
-      : device.scope(() => maskOverlaps(device, uploadMasks(device, masks)));
+      : device.scope(() => maskOverlaps(device, uploadMasks(device, masks), masks));
     device.keep(maps.iou);
     device.keep(maps.containment);
     this.#bytes += bytesOf(maps);

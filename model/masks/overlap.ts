@@ -1,5 +1,6 @@
-import { pairwiseIntersection, pairwiseOverlap } from '@cim/kernels';
+import { overlapCandidates, pairwiseIntersection } from '@cim/kernels';
 import { type Device, ShapeError, type Tensor } from '@cim/runtime';
+import { runPlan } from '@cim/runtime/plan';
 import { maskAreas, type PackedMasks, uploadMasks, wordsPerMask } from './packed.ts';
 
 export interface MaskOverlaps {
@@ -10,14 +11,19 @@ export interface MaskOverlaps {
 }
 
 /**
- * The maps that mining reads, from packed masks u32 [N, words]: f32 tensors that hold f16 values, because the original
+ * The maps that mining reads, from packed masks u32 [N, words] of images of `width`×`height` pixels: f32 tensors that hold f16 values, because the original
  * stores float16 and compares thresholds after that rounding. Empty masks give NaN.
  * (create_cob_iou.py, create_cob_asy_iou.py)
  */
-export function maskOverlaps(device: Device, packed: Tensor): MaskOverlaps {
-  const [n, words] = packed.shape;
+export function maskOverlaps(
+  device: Device,
+  packed: Tensor,
+  { width, height }: { readonly width: number; readonly height: number },
+): MaskOverlaps {
+  const [n] = packed.shape;
   const overlaps = { iou: device.empty([n, n]), containment: device.empty([n, n]) };
-  device.run(pairwiseOverlap({ n, words }), { packed, ...overlaps });
+  const [best] = overlapCandidates({ n, width, height }, device.target);
+  runPlan(device, best.plan(), { packed, ...overlaps });
   return overlaps;
 }
 

@@ -125,6 +125,9 @@ const KERNELS: Record<KernelFunction, readonly (Kernel<never> | Plan)[]> = {
   // mask
   packMasks: [kernels.packMasks({ n: 3, pixels: n })],
   pairwiseOverlap: [kernels.pairwiseOverlap({ n: 5, words: 3 })],
+  overlapCandidates: TARGETS.flatMap((target) =>
+    plans(kernels.overlapCandidates({ n: 5, width: 45, height: 7 }, target), undefined),
+  ),
   pairwiseIntersection: [kernels.pairwiseIntersection({ a: 5, b: 3, words: 3 })],
   // normalise
   batchNormStatistics: [kernels.batchNormStatistics({ ...norm, momentum: 0.1 })],

@@ -1,6 +1,7 @@
 import * as kernels from '@cim/kernels';
 import * as reference from '@cim/kernels/mask/mask.reference';
 import { Generator } from '@cim/runtime';
+import { runPlan } from '@cim/runtime/plan';
 import { runKernel, testDevice } from '@cim/runtime/testing';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -27,6 +28,61 @@ function expectSame(actual: ArrayLike<number>, expected: ArrayLike<number>, labe
   }
 }
 
+/** What each way to compute the overlap maps gives, by the name of the way. */
+async function overlaps(s: kernels.OverlapShape, packed: Uint32Array): Promise<Map<string, reference.Overlaps>> {
+  const results = new Map<string, reference.Overlaps>();
+  const masks = device.tensor(packed, [packed.length], 'u32');
+  for (const { name, plan } of kernels.overlapCandidates(s, device.target)) {
+    const poison = new Float32Array(s.n * s.n).fill(-1);
+    const maps = { iou: device.tensor(poison), containment: device.tensor(poison) };
+    runPlan(device, plan(), { packed: masks, ...maps });
+    results.set(name, {
+      iou: (await maps.iou.read()) as Float32Array,
+      containment: (await maps.containment.read()) as Float32Array,
+    });
+    maps.iou.dispose();
+    maps.containment.dispose();
+  }
+  masks.dispose();
+  return results;
+}
+
+test('on subgroups of software GPUs the lanes come first, and the tiles are there everywhere', () => {
+  const names = (subgroupSize: number) =>
+    [...kernels.overlapCandidates({ n: 5, width: 9, height: 9 }, { ...kernels.PORTABLE, subgroupSize })].map(
+      ({ name }) => name,
+    );
+  assert.equal(names(0), ['mask.overlap.tiled']);
+  assert.equal(names(8), ['mask.overlap.lanes', 'mask.overlap.tiled']);
+  assert.equal(names(32), ['mask.overlap.tiled']);
+});
+
+for (const [n, width, height] of [
+  [1, 1, 1],
+  [3, 7, 45], // words that hold several rows
+  [33, 32, 17],
+  [65, 33, 31], // rows that begin inside words
+  [70, 100, 35],
+  [130, 70, 50],
+] as const) {
+  test(`overlaps ${n} local masks of ${width}×${height} in every way`, async () => {
+    const generator = new Generator(n);
+    const bytes = new Uint8Array(n * width * height);
+    for (let mask = 0; mask < n - 1; mask++) {
+      const [x1, y1] = [generator.integer(width), generator.integer(height)];
+      const [x2, y2] = [x1 + generator.integer(width - x1), y1 + generator.integer(height - y1)];
+      for (let y = y1; y <= y2; y++)
+        bytes.fill(1, (mask * height + y) * width + x1, (mask * height + y) * width + x2 + 1);
+    }
+    const expected = reference.pairwiseOverlap(bytes, n, width * height);
+    const all = await overlaps({ n, width, height }, reference.packMasks(bytes, n, width * height));
+    for (const [name, { iou, containment }] of all) {
+      expectSame(iou, expected.iou, `iou by ${name}`);
+      expectSame(containment, expected.containment, `containment by ${name}`);
+    }
+  });
+}
+
 const SIZES: readonly (readonly [n: number, pixels: number])[] = [
   [1, 1],
   [2, 31],
@@ -51,14 +107,11 @@ for (const [n, pixels] of SIZES) {
   });
 
   test(`overlaps ${n} masks of ${pixels} pixels`, async () => {
-    const result = await runKernel(device, kernels.pairwiseOverlap({ n, words }), {
-      packed,
-      iou: n * n,
-      containment: n * n,
-    });
     const expected = reference.pairwiseOverlap(masks, n, pixels);
-    expectSame(result.iou, expected.iou, 'iou');
-    expectSame(result.containment, expected.containment, 'containment');
+    for (const [name, { iou, containment }] of await overlaps({ n, width: pixels, height: 1 }, packed)) {
+      expectSame(iou, expected.iou, `iou by ${name}`);
+      expectSame(containment, expected.containment, `containment by ${name}`);
+    }
   });
 
   test(`intersects ${n} masks of ${pixels} pixels with others`, async () => {
@@ -89,22 +142,13 @@ test('rounds every kind of quotient as f64 → f32 → f16 does', async () => {
     if (area & 31) packed[mask * words + whole] = 2 ** (area & 31) - 1;
   });
   const quotient = (a: number, b: number) => reference.roundToHalf(Math.fround(a / b));
-  const { iou, containment } = await runKernel(device, kernels.pairwiseOverlap({ n, words }), {
-    packed,
-    iou: n * n,
-    containment: n * n,
-  });
   const pairs = areas.flatMap((i) => areas.map((j) => [Math.min(i, j), Math.max(i, j), j]));
-  expectSame(
-    iou,
-    pairs.map(([less, more]) => quotient(less, more)),
-    'iou',
-  );
-  expectSame(
-    containment,
-    pairs.map(([less, , j]) => quotient(less, j)),
-    'containment',
-  );
+  const ious = pairs.map(([less, more]) => quotient(less, more));
+  const containments = pairs.map(([less, , j]) => quotient(less, j));
+  for (const [name, { iou, containment }] of await overlaps({ n, width: pixels, height: 1 }, packed)) {
+    expectSame(iou, ious, `iou by ${name}`);
+    expectSame(containment, containments, `containment by ${name}`);
+  }
 });
 
 test('the reference rounds to f16 to nearest, ties to even', () => {

@@ -26,7 +26,10 @@ async function checkMasks(device: Device, golden: Golden): Promise<Comparison[]>
   const [count, height, width] = golden.shape('in.masks');
   const comparisons: Comparison[] = [];
   if (golden.has('out.iou_map')) {
-    const { iou, containment } = maskOverlaps(device, packMasksOnDevice(device, bytes, count, width, height));
+    const { iou, containment } = maskOverlaps(device, packMasksOnDevice(device, bytes, count, width, height), {
+      width,
+      height,
+    });
     comparisons.push(compare('out.iou_map', await iou.read(), golden.data('out.iou_map'), exact));
     comparisons.push(compare('out.asy_iou_map', await containment.read(), golden.data('out.asy_iou_map'), exact));
   }
