@@ -51,9 +51,16 @@ export interface ClaimShape extends MiningShape {
 export const claimWorkSize = ({ n, classes, seeds }: Pick<ClaimShape, 'n' | 'classes' | 'seeds'>): number =>
   classes * (n + 2 * seeds);
 
+/** WGSL that reads the scores of four proposals from `work`; those behind the last proposal are of no matter. */
+const scoresAt = `
+fn scoresAt(first: u32, proposals: vec4u) -> vec4f {
+  let at = vec4u(first) + min(proposals, vec4u(u.n - 1u));
+  return bitcast<vec4f>(vec4u(work[at.x], work[at.y], work[at.z], work[at.w]));
+}`;
+
 /**
  * WGSL of one workgroup a class: fills `seedOrder`, best first, and `dropped` of the positive class `class_`, and
- * clears its claims. Expects `seedScore(proposal, class_)`.
+ * clears its claims. Expects `seedScore(proposal, class_)` and {@link scoresAt}.
  */
 const seedsOfClass = `
   let class_ = workgroup.x;
@@ -68,16 +75,27 @@ const seedsOfClass = `
     atomicStore(&claimed[claims + i], 0u);
   }
   storageBarrier();
-  for (var i = local; i < u.n; i += ${WORKGROUP}u) {
-    let score = bitcast<f32>(work[seedScores + i]);
-    var rank = 0u;
+  // An invocation ranks eight proposals at a time, so that it loads each score once for all of them.
+  for (var first = local; first < u.n; first += ${8 * WORKGROUP}u) {
+    let i0 = vec4u(first) + vec4u(0u, 1u, 2u, 3u) * ${WORKGROUP}u;
+    let i1 = i0 + ${4 * WORKGROUP}u;
+    let score0 = scoresAt(seedScores, i0);
+    let score1 = scoresAt(seedScores, i1);
+    var rank0 = vec4u();
+    var rank1 = vec4u();
     for (var j = 0u; j < u.n; j++) {
-      let other = bitcast<f32>(work[seedScores + j]);
-      rank += select(0u, 1u, other > score || (other == score && j < i));
+      let other = vec4f(bitcast<f32>(work[seedScores + j]));
+      rank0 += select(vec4u(), vec4u(1u), (other > score0) | ((other == score0) & (vec4u(j) < i0)));
+      rank1 += select(vec4u(), vec4u(1u), (other > score1) | ((other == score1) & (vec4u(j) < i1)));
     }
-    if (rank < u.seeds) {
-      work[seedOrder + rank] = i;
-      work[dropped + rank] = 0u;
+    var ranks = array<vec4u, 2>(rank0, rank1);
+    for (var k = 0u; k < 8u; k++) {
+      let rank = ranks[k / 4u][k % 4u];
+      let i = first + k * ${WORKGROUP}u;
+      if (i < u.n && rank < u.seeds) {
+        work[seedOrder + rank] = i;
+        work[dropped + rank] = 0u;
+      }
     }
   }
   storageBarrier();
@@ -119,9 +137,15 @@ export function claimContainers(
     bytes: 4 * shape.n * (2 + shape.seeds),
     source: () => wgsl`${scores}
 fn seedScore(proposal: u32, class_: u32) -> f32 { return clsScore(proposal, class_); }
+${scoresAt}
 
 @compute @workgroup_size(${WORKGROUP})
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {${seedsOfClass}
+  // The scores of the seeds are no longer needed: detection scores take their place, all bits 1 where not usable.
+  for (var i = local; i < u.n; i += ${WORKGROUP}u) {
+    work[seedScores + i] = select(0xffffffffu, bitcast<u32>(detScore(i, class_)), usable[i] == 1u);
+  }
+  storageBarrier();
   for (var a = local; a < u.seeds; a += ${WORKGROUP}u) {
     if (work[dropped + a] == 1u) { continue; }
     let seed = work[seedOrder + a];
@@ -129,9 +153,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
     var best = -1.0;
     var container = 0u;
     for (var i = 0u; i < u.n; i++) {
-      let contains = usable[i] == 1u && containment[i * u.n + seed] > u.containmentThreshold;
+      let own = work[seedScores + i];
+      let contains = own != 0xffffffffu && containment[i * u.n + seed] > u.containmentThreshold;
       // Proposals that do not contain the seed compete with score 0, as in the original.
-      let score = select(0.0, detScore(i, class_), contains);
+      let score = select(0.0, bitcast<f32>(own), contains);
       isContained = isContained || contains;
       if (score > best) {
         best = score;
@@ -165,6 +190,7 @@ export function claimSeeds(shape: ClaimShape): Kernel<'cls' | 'det' | 'labels' |
     bytes: 8 * shape.n,
     source: () => wgsl`${scores}
 fn seedScore(proposal: u32, class_: u32) -> f32 { return jointScore(proposal, class_); }
+${scoresAt}
 
 @compute @workgroup_size(${WORKGROUP})
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {${seedsOfClass}
