@@ -1,10 +1,10 @@
 /** The tuner on candidates that are right, wrong, slow, or take their process with them; what it keeps, and who uses it. */
 import { execFile } from 'node:child_process';
-import { readdirSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { convForwardOperation, gemmOperation, type Operation, PORTABLE } from '@cim/kernels';
+import { convForwardOperation, gemmOperation, type Operation, operationOf, PORTABLE } from '@cim/kernels';
 import { Device, type ReportedError, TuningFileError, Variants } from '@cim/runtime';
 import { TuningProcess } from '@cim/runtime/platform/tuning-process';
 import { FileStore } from '@cim/runtime/platform/tuning-store';
@@ -12,6 +12,7 @@ import { testDevice, testDriver } from '@cim/runtime/testing';
 import { BackgroundTuning } from '@cim/runtime/tune/background';
 import { type Environment, hashText, parseTable, planHash, type TunedEntry } from '@cim/runtime/tune/entry';
 import { openWinners } from '@cim/runtime/tune/open';
+import { shippedFor } from '@cim/runtime/tune/shipped';
 import { MemoryStore } from '@cim/runtime/tune/store';
 import { tuneOperation } from '@cim/runtime/tune/tune';
 import { Winners } from '@cim/runtime/tune/winners';
@@ -273,6 +274,17 @@ test('a device knows the shipped table of its driver unless tuning is off', asyn
   const winners = await openWinners(device, assert.unreachable);
   assert.is(winners.environment.driver, device.adapter.driver);
   assert.match(winners.environment.implementation, /^webgpu \d/);
+});
+
+test('the shipped tables are of known adapters, and their classes are those of their shapes', () => {
+  const tables = new URL('../../runtime/tune/tables/', import.meta.url);
+  for (const file of readdirSync(tables)) {
+    const { environment: where, entries } = parseTable(readFileSync(new URL(file, tables), 'utf8'), file);
+    assert.equal(shippedFor(where), entries, file);
+    for (const [key, entry] of Object.entries(entries)) {
+      assert.is(key.replace(/-f16$/, ''), operationOf(entry)?.key);
+    }
+  }
 });
 
 test('a table that is none is a typed error', async () => {
