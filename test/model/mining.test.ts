@@ -1,11 +1,15 @@
+import { Cim } from '@cim/model/cim';
+import { OverlapCache } from '@cim/model/masks/index';
 import { float16 } from '@cim/model/mining/float16';
 import { type AntiNoise, type Mined, type MiningOptions, minePseudoLabels } from '@cim/model/mining/index';
-import { philox, type Tensor } from '@cim/runtime';
+import { uploadBatch, uploadSupervision } from '@cim/model/train/sample';
+import { Generator, philox, Tape, type Tensor } from '@cim/runtime';
 import { testDevice } from '@cim/runtime/testing';
 import type { Golden } from '@cim/tools/verify/golden';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { golden } from '../golden.ts';
+import { makeSample, tinyConfig } from './samples.ts';
 
 const test = suite('mining');
 const device = await testDevice();
@@ -83,6 +87,39 @@ test('mining keeps no memory but its results', async () => {
     for (const tensor of Object.values(mined)) (tensor as Tensor).dispose();
     assert.is(device.memoryUse.live, before);
   });
+});
+
+test('a step of three branches reads nothing back from the GPU', async () => {
+  const { gpu } = device;
+  const createBuffer = gpu.createBuffer;
+  let readBacks = 0;
+  // Whatever the host reads goes through a buffer that it may map.
+  gpu.createBuffer = (descriptor) => {
+    if (descriptor.usage & GPUBufferUsage.MAP_READ) readBacks++;
+    return createBuffer.call(gpu, descriptor);
+  };
+  const overlaps = new OverlapCache(device);
+  const cim = new Cim(device, tinyConfig, new Generator(1));
+  try {
+    const sample = makeSample(1, 48, 40);
+    await device.scopeAsync(async () => {
+      const batch = uploadBatch(device, [{ sample, view: { flip: false, targetSize: 48 } }]);
+      const supervision = uploadSupervision(device, sample, overlaps);
+      const tape = new Tape(device);
+      const [scores] = cim.forward(tape, batch);
+      const { mined } = cim.losses(tape, scores, supervision, (branch) => ({ seed: 1, counter: branch * 2 ** 20 }));
+      tape.backward();
+      await device.finish();
+      assert.is(readBacks, 0);
+      assert.is(mined.length, 3);
+      for (const { count } of mined) assert.ok((await count.read())[0] > 0);
+      assert.is(readBacks, 3);
+    });
+  } finally {
+    gpu.createBuffer = createBuffer;
+    overlaps.dispose();
+    cim.parameters.dispose();
+  }
 });
 
 test('scores of another number of classes are refused', () => {
