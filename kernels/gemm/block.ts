@@ -168,7 +168,7 @@ export function rankBlocks(target: Target, { m, n, k, slices = 1, most = 1 }: Bl
   const choices = [...blocks(target)].map((block) => {
     const invocations = Math.ceil(m / block.rows) * Math.ceil(n / block.columns) * slices * block.invocations;
     const time = (parts: number): number =>
-      ((Math.ceil(k / parts) * block.work * Math.max(PARALLEL, invocations * parts)) / PARALLEL) +
+      (Math.ceil(k / parts) * block.work * Math.max(PARALLEL, invocations * parts)) / PARALLEL +
       (parts > 1 ? (SUM * parts * m * n) / PARALLEL + DISPATCH : 0);
     const wanted = Math.min(Math.ceil(PARALLEL / Math.max(1, invocations)), Math.floor(k / MIN_DEPTH), most);
     const length = Math.ceil(k / Math.max(1, wanted) / DEPTH_STEP) * DEPTH_STEP;

@@ -6,13 +6,7 @@ import type { Candidate } from '../candidate.ts';
 import { defineKernel, type Kernel, linearGrid, read, u32, write } from '../kernel.ts';
 import { type Plan, type Step, step } from '../plan.ts';
 import type { Target } from '../target.ts';
-import {
-  type Block,
-  type Loader,
-  rankBlocks,
-  scalarType,
-  vectorType,
-} from './block.ts';
+import { type Block, type Loader, rankBlocks, scalarType, vectorType } from './block.ts';
 import { halfWords, toHalf } from './half.ts';
 import { sumPartials } from './partials.ts';
 import { type GemmEpilogue, type GemmShape, gemmBytes, gemmFlops } from './shape.ts';
