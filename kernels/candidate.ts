@@ -16,10 +16,11 @@ export const hasLanes = (subgroupSize: number): boolean => subgroupSize > 0 && s
 /** What a load of a subgroup costs in multiply-adds, measured on software GPUs. */
 export const LOAD = 20;
 
-/** Least estimated work first; what is estimated as infinite does not fit and is left out. */
-export const byWork = <T>(tiles: readonly T[], work: (tile: T) => number): T[] =>
-  tiles
-    .map((tile) => ({ tile, work: work(tile) }))
-    .filter((estimate) => estimate.work < Infinity)
-    .sort((a, b) => a.work - b.work)
-    .map(({ tile }) => tile);
+/** A candidate with the work it is expected to be, in multiply-adds of a subgroup: about as many ns on a software GPU. */
+export interface Estimate<Options> extends Candidate<Options> {
+  readonly work: number;
+}
+
+/** Least work first; what is estimated as infinite does not fit and is left out. */
+export const byWork = <T extends { readonly work: number }>(estimates: readonly T[]): T[] =>
+  estimates.filter(({ work }) => work < Infinity).sort((a, b) => a.work - b.work);

@@ -1,235 +1,76 @@
-/** The ways to run a convolution, by estimated work. */
-import { byWork, type Candidate, hasLanes, LOAD } from '../candidate.ts';
-import { sumPartials } from '../gemm/partials.ts';
-import type { Kernel } from '../kernel.ts';
-import { type Plan, type Step, step } from '../plan.ts';
+/** The ways to run a convolution. */
+import { byWork, type Candidate, type Estimate, hasLanes } from '../candidate.ts';
 import type { Target } from '../target.ts';
-import { convForwardDirect, convInputGradientDirect, convWeightGradientDirect, WORKGROUP } from './direct.ts';
-import { type ConvLanes, convForwardLanes, convInputGradientLanes } from './lanes.ts';
-import { distinct, passConstants, passLayout, range, reach } from './pass.ts';
-import { type ConvEpilogue, type ConvShape, outputHeight, outputWidth } from './shape.ts';
-import { type ConvTile, convForwardTile, convInputGradientTile } from './tile.ts';
-import { type ConvWeightTile, convWeightGradientTile, splitStrips } from './weight-tile.ts';
+import { COLUMNS_VARIANTS, columnsForward, columnsInputGradient, columnsWeightGradient } from './im2col-candidates.ts';
+import {
+  forwardDirect,
+  forwardTiles,
+  inputGradientDirect,
+  inputGradientTiles,
+  TILE_VARIANTS,
+  weightGradientDirect,
+  weightGradientTiles,
+} from './register-tiles.ts';
+import type { ConvEpilogue, ConvShape } from './shape.ts';
+import {
+  WINOGRAD_VARIANTS,
+  winogradForward,
+  winogradInputGradient,
+  winogradWeightGradient,
+} from './winograd/candidates.ts';
 
-/** Unrolled products of one invocation: more compile for too long. */
-const MAX_PRODUCTS = 640;
-/** Values of x that an invocation of a weight gradient holds. */
-const MAX_HELD = 200;
-/** Loads in the text of a portable tile, for the same reason: each takes software GPUs tens of milliseconds to compile. */
-const MAX_LOADS = 64;
-/** Lanes of a weight gradient's workgroup, one an input channel, without subgroups. */
-const PORTABLE_LANES = 32;
-/** Workgroups that keep a GPU busy, and the fewest strip rows that are worth a part of their own. */
-const BUSY = { lanes: 16, tile: 128 };
-const MIN_STRIP_ROWS = 16;
-
-type Tile = Pick<ConvLanes, 'rows' | 'columns' | 'channels'>;
-/** For kernels of one tap, and of more. */
-const POINTWISE_LANES: readonly Tile[] = [
-  { rows: 4, columns: 8, channels: 1 },
-  { rows: 4, columns: 8, channels: 2 },
-];
-const LANES: readonly Tile[] = [
-  { rows: 8, columns: 8, channels: 1 },
-  // RoI features are 7×7.
-  { rows: 7, columns: 7, channels: 1 },
-  { rows: 4, columns: 8, channels: 1 },
-  { rows: 2, columns: 4, channels: 1 },
-];
-const TILES: readonly ConvTile[] = [
-  { rows: 2, columns: 4, channels: 4 },
-  { rows: 2, columns: 4, channels: 2 },
-];
-type WeightTile = Pick<ConvWeightTile, 'inputs' | 'outputs' | 'columns'>;
-const WEIGHT_LANES: readonly WeightTile[] = [
-  { inputs: 1, outputs: 8, columns: 8 },
-  { inputs: 1, outputs: 1, columns: 8 },
-];
-const POINTWISE_WEIGHT_LANES: readonly WeightTile[] = [{ inputs: 1, outputs: 16, columns: 8 }];
-/** Without broadcasts every value of dy is a load of its own. */
-const WEIGHT_TILES: readonly WeightTile[] = [
-  { inputs: 1, outputs: 4, columns: 8 },
-  { inputs: 1, outputs: 1, columns: 8 },
-];
-
-type Family = 'conv.forward' | 'conv.inputGradient' | 'conv.weightGradient';
-
-/** The name of a tiled candidate: of subgroups, or with a size of 0 portable. */
-const tileName = (family: Family, subgroupSize: number, tile: Tile | WeightTile): string =>
-  `${family}.${subgroupSize > 0 ? 'lanes' : 'tile'}.${Object.values(tile).join('x')}`;
-const directName = (family: Family): string => `${family}.direct`;
-
-export const CONV_VARIANTS: readonly string[] = [
-  ...familyNames('conv.forward', [...POINTWISE_LANES, ...LANES], TILES),
-  ...familyNames('conv.inputGradient', [...POINTWISE_LANES, ...LANES], TILES),
-  ...familyNames('conv.weightGradient', [...POINTWISE_WEIGHT_LANES, ...WEIGHT_LANES], WEIGHT_TILES),
-];
-
-function familyNames<T extends Tile | WeightTile>(family: Family, lanes: readonly T[], tiles: readonly T[]): string[] {
-  const names = [
-    ...lanes.map((tile) => tileName(family, 1, tile)),
-    ...tiles.map((tile) => tileName(family, 0, tile)),
-    directName(family),
-  ];
-  return [...new Set(names)];
-}
-
-/** What the three families differ in; a subgroup size of 0 stands for the portable tiles. */
-interface Ladder<T, Options> {
-  /** The tiles that fit, least estimated work first. */
-  readonly tiles: (subgroupSize: number) => readonly T[];
-  readonly tiled: (tile: T, subgroupSize: number, options: Options) => Plan;
-  readonly direct: (options: Options) => Plan;
-}
-
-/** The heuristic's choice first: tiles of the kind that suits the device; where none fits the direct kernel. */
-function* climb<T extends Tile | WeightTile, Options>(
-  family: Family,
-  subgroupSize: number,
-  { tiles, tiled, direct }: Ladder<T, Options>,
-): Generator<Candidate<Options>> {
-  const candidates = (size: number): Candidate<Options>[] =>
-    tiles(size).map((tile) => ({
-      name: tileName(family, size, tile),
-      plan: (options) => tiled(tile, size, options),
-    }));
-  const lanes = hasLanes(subgroupSize);
-  yield* candidates(lanes ? subgroupSize : 0);
-  yield { name: directName(family), plan: direct };
-  if (lanes) yield* candidates(0);
-}
-
-const single = (only: Step): Plan => ({ steps: [only], scratch: {} });
+export const CONV_VARIANTS: readonly string[] = [...WINOGRAD_VARIANTS, ...COLUMNS_VARIANTS, ...TILE_VARIANTS];
 
 /**
- * The ways to run y = conv(x, weight) through the epilogue. Operands: x, weight, bias, residual, y; any f32 tensor may
- * stand for a bias or residual that the epilogue lacks.
+ * The ways to run y = conv(x, weight) through the epilogue, the one of least estimated work first. Operands: x, weight,
+ * bias, residual, y; any f32 tensor may stand for a bias or residual that the epilogue lacks.
  */
-export function convForwardCandidates(s: ConvShape, { subgroupSize }: Target): Generator<Candidate<ConvEpilogue>> {
-  const operands = { x: 'x', weight: 'weight', bias: 'bias', residual: 'residual', y: 'y' };
-  return climb('conv.forward', subgroupSize, {
-    tiles: (size) => passTiles(s, false, size),
-    tiled: (tile, subgroup, epilogue) =>
-      single(
-        step(
-          subgroup > 0 ? convForwardLanes(s, { ...tile, subgroup }, epilogue) : convForwardTile(s, tile, epilogue),
-          operands,
-        ),
-      ),
-    direct: (epilogue) => single(step(convForwardDirect(s, epilogue), operands)),
-  });
+export function* convForwardCandidates(s: ConvShape, target: Target): Generator<Candidate<ConvEpilogue>> {
+  if (hasLanes(target.subgroupSize)) {
+    const subgroups = [winogradForward(s, target), columnsForward(s, target), forwardTiles(s, target.subgroupSize)];
+    yield* byWork(subgroups.flat());
+  }
+  yield* portable(target, forwardDirect(s), () => forwardTiles(s, 0));
 }
 
 /** The ways to compute the gradient to x, or with `accumulate` to add it. Operands: dy, weight, dx. */
-export function convInputGradientCandidates(s: ConvShape, { subgroupSize }: Target): Generator<Candidate<boolean>> {
-  const operands = { dy: 'dy', weight: 'weight', dx: 'dx' };
-  return climb('conv.inputGradient', subgroupSize, {
-    tiles: (size) => passTiles(s, true, size),
-    tiled: (tile, subgroup, accumulate) =>
-      single(
-        step(
-          subgroup > 0
-            ? convInputGradientLanes(s, { ...tile, subgroup }, accumulate)
-            : convInputGradientTile(s, tile, accumulate),
-          operands,
-        ),
-      ),
-    direct: (accumulate) => single(step(convInputGradientDirect(s, accumulate), operands)),
-  });
+export function* convInputGradientCandidates(s: ConvShape, target: Target): Generator<Candidate<boolean>> {
+  if (hasLanes(target.subgroupSize)) {
+    const subgroups = [
+      winogradInputGradient(s, target),
+      columnsInputGradient(s, target),
+      inputGradientTiles(s, target.subgroupSize),
+    ];
+    yield* byWork(subgroups.flat());
+  }
+  yield* portable(target, inputGradientDirect(s), () => inputGradientTiles(s, 0));
 }
 
-/** The tiles that fit, the overhang of each included in its work. */
-function passTiles(s: ConvShape, backward: boolean, subgroupSize: number): Tile[] {
-  const lanes = subgroupSize > 0;
-  const constants = passConstants(s, backward);
-  const inner = backward ? s.co : s.ci;
-  const pointwise = s.kh * s.kw === 1;
-  return byWork<Tile>(!lanes ? TILES : pointwise ? POINTWISE_LANES : LANES, (tile) => {
-    if (backward && (tile.rows % s.stride !== 0 || tile.columns % s.stride !== 0)) return Infinity;
-    const reachY = reach(tile.rows, s.kh, constants).flat();
-    const reachX = reach(tile.columns, s.kw, constants).flat();
-    const hits = (positions: readonly (number | undefined)[]) => positions.filter((p) => p !== undefined).length;
-    const products = hits(reachY) * hits(reachX) * tile.channels;
-    const patch = distinct(reachY).length * distinct(reachX).length;
-    const weights = s.kh * s.kw * tile.channels;
-    const loads = lanes ? Math.ceil(patch / subgroupSize) + weights : patch + weights;
-    if (products > MAX_PRODUCTS || (!lanes && loads > MAX_LOADS)) return Infinity;
-    const { tiles, channels } = passLayout(s, tile, backward);
-    const groups = Math.ceil(channels / (tile.channels * (lanes ? subgroupSize : 1)));
-    return tiles * groups * (inner * (loads * LOAD + products) + tile.rows * tile.columns * tile.channels * LOAD);
-  });
+/** The ways to compute the gradient to weight, or with `accumulate` to add it. Operands: x, dy, dw. */
+export function* convWeightGradientCandidates(s: ConvShape, target: Target): Generator<Candidate<boolean>> {
+  const maxParts = Math.max(1, Math.floor(target.maxBinding / (4 * s.co * s.ci * s.kh * s.kw)));
+  if (hasLanes(target.subgroupSize)) {
+    const subgroups = [
+      winogradWeightGradient(s, target),
+      columnsWeightGradient(s, target, maxParts),
+      weightGradientTiles(s, target.subgroupSize, maxParts),
+    ];
+    yield* byWork(subgroups.flat());
+  }
+  yield* portable(target, weightGradientDirect(s, maxParts), () => weightGradientTiles(s, 0, maxParts));
 }
 
-/**
- * The ways to compute the gradient to weight, or with `accumulate` to add it. Operands: x, dy, dw.
- */
-export function convWeightGradientCandidates(
-  s: ConvShape,
-  { subgroupSize, maxBinding }: Target,
-): Generator<Candidate<boolean>> {
-  const maxParts = Math.max(1, Math.floor(maxBinding / (4 * s.co * s.ci * s.kh * s.kw)));
-  return climb('conv.weightGradient', subgroupSize, {
-    tiles: (size) => weightTiles(s, size),
-    tiled: (tile, subgroup, accumulate) =>
-      planParts(s, tiledWeightGradient(s, { ...tile, ...weightLanes(subgroup) }, maxParts), accumulate),
-    direct: (accumulate) => planParts(s, directWeightGradient(s, maxParts), accumulate),
-  });
-}
-
-interface WeightGradient {
-  readonly parts: number;
-  readonly kernel: (accumulate: boolean) => Kernel<'x' | 'dy' | 'partial'>;
-}
-
-function planParts(s: ConvShape, { parts, kernel }: WeightGradient, accumulate: boolean): Plan {
-  if (parts === 1) return single(step(kernel(accumulate), { x: 'x', dy: 'dy', partial: 'dw' }));
-  const size = s.co * s.ci * s.kh * s.kw;
-  return {
-    steps: [
-      step(kernel(false), { x: 'x', dy: 'dy', partial: 'partial' }),
-      step(sumPartials({ n: size, parts, accumulate }), { partial: 'partial', bias: 'x', y: 'dw' }),
-    ],
-    scratch: { partial: parts * size },
-  };
-}
-
-function tiledWeightGradient(s: ConvShape, tile: ConvWeightTile, maxParts: number): WeightGradient {
-  const groups = Math.ceil(s.ci / (tile.workgroup * tile.inputs)) * Math.ceil(s.co / tile.outputs);
-  const stripRows = s.n * outputHeight(s) * Math.ceil(outputWidth(s) / tile.columns);
-  const wanted = Math.ceil((tile.subgroup ? BUSY.lanes : BUSY.tile) / groups);
-  const worthwhile = Math.floor(stripRows / MIN_STRIP_ROWS);
-  const split = splitStrips(s, tile.columns, Math.max(1, Math.min(wanted, worthwhile, maxParts)));
-  return { parts: split.parts, kernel: (accumulate) => convWeightGradientTile(s, tile, split, accumulate) };
-}
-
-function directWeightGradient(s: ConvShape, maxParts: number): WeightGradient {
-  const total = s.n * outputHeight(s);
-  const wanted = Math.min(maxParts, Math.ceil((BUSY.tile * WORKGROUP) / (s.co * s.ci * s.kh * s.kw)));
-  const rows = Math.max(1, Math.ceil(total / wanted));
-  return {
-    parts: Math.max(1, Math.ceil(total / rows)),
-    kernel: (accumulate) => convWeightGradientDirect(s, { rows, accumulate }),
-  };
-}
-
-const weightLanes = (subgroupSize: number): Pick<ConvWeightTile, 'workgroup' | 'subgroup'> => ({
-  workgroup: subgroupSize > 0 ? subgroupSize : PORTABLE_LANES,
-  subgroup: subgroupSize > 0,
-});
-
-/** The tiles that fit, the overhang of each included in its work. */
-function weightTiles(s: ConvShape, subgroupSize: number): WeightTile[] {
-  const { workgroup, subgroup } = weightLanes(subgroupSize);
-  const pointwise = s.kh * s.kw === 1;
-  const tiles = !subgroup ? WEIGHT_TILES : pointwise ? POINTWISE_WEIGHT_LANES : WEIGHT_LANES;
-  return byWork(tiles, ({ inputs, outputs, columns }) => {
-    const products = inputs * outputs * columns * s.kh * s.kw;
-    const width = distinct(range(columns).flatMap((p) => range(s.kw).map((t) => p * s.stride + t * s.dilation))).length;
-    const window = (s.kh - 1) * s.dilation + 1;
-    if (products > MAX_PRODUCTS || inputs * window * width > MAX_HELD) return Infinity;
-    const loads =
-      inputs * Math.min(s.stride, window) * width + (subgroup ? (outputs * columns) / subgroupSize : outputs * columns);
-    const groups = Math.ceil(s.ci / (workgroup * inputs)) * Math.ceil(s.co / outputs);
-    return groups * (loads * LOAD + products);
-  });
+/** Where subgroups have their own kernels, the portable tiles come last: the direct kernel compiles at once. */
+function* portable<Options>(
+  { subgroupSize }: Target,
+  direct: Candidate<Options>,
+  tiles: () => readonly Estimate<Options>[],
+): Generator<Candidate<Options>> {
+  if (hasLanes(subgroupSize)) {
+    yield direct;
+    yield* byWork(tiles());
+  } else {
+    yield* byWork(tiles());
+    yield direct;
+  }
 }

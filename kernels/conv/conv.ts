@@ -10,8 +10,11 @@
  *   `conv.inputGradient.lanes`
  * - `conv.weightGradient.tile`  register tiles, a lane an input channel, walking down strips of pixels; dy broadcast
  *                               with subgroups; parts of the batch summed by `gemm.sumPartials`
+ * - `conv.*.im2col`             one matrix product of unfolded images (1×1: of the images themselves)
+ * - `conv.*.winograd4`,         3×3 of stride 1: a quarter, or 4 of 9, of the products, in the Winograd domain
+ *   `conv.*.winograd2`
  *
- * To add a variant: its kernel in a file of its own, its tiles in choose.ts; the tests run every candidate.
+ * To add a variant: its kernel in a file of its own, its estimate beside it, into choose.ts; the tests run every candidate.
  * CPU references: conv.reference.ts.
  */
 export * from './choose.ts';

@@ -1,9 +1,10 @@
 import { byWork, type Candidate, hasLanes, LOAD } from '../candidate.ts';
-import type { Kernel } from '../kernel.ts';
-import { type Plan, step } from '../plan.ts';
+import { type Plan, type Step, step } from '../plan.ts';
 import type { Target } from '../target.ts';
 import { type GemmLanes, gemmLanes } from './lanes.ts';
 import { sumPartials } from './partials.ts';
+import { type GemmQuads, gemmQuads } from './quads.ts';
+import { ONE_PRODUCT, QUADS_TILES, quadsTiles } from './quads-tiles.ts';
 import type { GemmEpilogue, GemmShape } from './shape.ts';
 import { gemmTiled, TILE } from './tiled.ts';
 
@@ -20,16 +21,16 @@ const LANES: readonly Tile[] = [
 
 const TILED = 'gemm.tiled';
 const lanesName = ({ rows, columns }: Tile): string => `gemm.lanes.${rows}x${columns}`;
+const quadsName = ({ rows, columns }: Omit<GemmQuads, 'subgroup'>): string => `gemm.quads.${rows}x${columns}`;
 const splitName = (name: string): string => `${name}.split`;
-export const GEMM_VARIANTS: readonly string[] = [...LANES.map(lanesName), TILED].flatMap((name) => [
-  name,
-  splitName(name),
-]);
+export const GEMM_VARIANTS: readonly string[] = [...QUADS_TILES.map(quadsName), ...LANES.map(lanesName), TILED].flatMap(
+  (name) => [name, splitName(name)],
+);
 
-/** A kernel for the product, or with `depth` for partial products. */
+/** A kernel for the product into operand `c`, or with `depth` for partial products. */
 interface Product {
   readonly name: string;
-  readonly kernel: (epilogue: GemmEpilogue, depth?: number) => Kernel<'a' | 'b' | 'bias' | 'c'>;
+  readonly step: (epilogue: GemmEpilogue, c: string, depth?: number) => Step;
   readonly tiles: number;
   /** Workgroups that keep a GPU busy. */
   readonly busy: number;
@@ -58,43 +59,59 @@ export function* gemmCandidates(
   }
 }
 
+const OPERANDS = { a: 'a', b: 'b', bias: 'bias' };
+
 function* products(shape: GemmShape, subgroupSize: number): Generator<Product> {
   const { m, n } = shape;
-  if (hasLanes(subgroupSize)) {
-    const subgroup = subgroupSize;
-    const tiles = ({ rows, columns }: Tile): number => Math.ceil(m / rows) * Math.ceil(n / (columns * subgroup));
-    // The work of overhanging edges counts.
-    const work = (tile: Tile): number =>
-      tiles(tile) * ((Math.ceil(tile.rows / subgroup) + tile.columns) * LOAD + tile.rows * tile.columns);
-    for (const tile of byWork(LANES, work)) {
-      const kernel: Product['kernel'] = (epilogue, depth) => gemmLanes(shape, { ...tile, subgroup }, epilogue, depth);
-      yield { name: lanesName(tile), kernel, tiles: tiles(tile), busy: BUSY.lanes };
-    }
-  }
+  if (hasLanes(subgroupSize)) yield* byWork([...quads(shape, subgroupSize), ...lanes(shape, subgroupSize)]);
   yield {
     name: TILED,
-    kernel: (epilogue, depth) => gemmTiled(shape, epilogue, depth),
+    step: (epilogue, c, depth) => step(gemmTiled(shape, epilogue, depth), { ...OPERANDS, c }),
     tiles: Math.ceil(m / TILE) * Math.ceil(n / TILE),
     busy: BUSY.tiled,
   };
 }
 
-const OPERANDS = { a: 'a', b: 'b', bias: 'bias' };
+type Estimated = Product & { readonly work: number };
 
-const planWhole = ({ kernel }: Product, epilogue: GemmEpilogue): Plan => ({
-  steps: [step(kernel(epilogue), { ...OPERANDS, c: 'c' })],
+const quads = (shape: GemmShape, subgroup: number): Estimated[] =>
+  quadsTiles(shape, ONE_PRODUCT, subgroup).map(({ tile, tiles, work }) => ({
+    name: quadsName(tile),
+    step: ({ bias, ...epilogue }, c, depth) => {
+      const kernel = gemmQuads(shape, ONE_PRODUCT, tile, { ...epilogue, bias: bias ? 'columns' : undefined }, depth);
+      return step(kernel, { ...OPERANDS, residual: 'bias', c });
+    },
+    tiles,
+    busy: BUSY.lanes,
+    work,
+  }));
+
+const lanes = (shape: GemmShape, subgroup: number): Estimated[] =>
+  LANES.map((tile) => {
+    const { rows, columns } = tile;
+    const tiles = Math.ceil(shape.m / rows) * Math.ceil(shape.n / (columns * subgroup));
+    const loads = Math.ceil(rows / subgroup) + columns;
+    return {
+      name: lanesName(tile),
+      step: (epilogue, c, depth) => step(gemmLanes(shape, { ...tile, subgroup }, epilogue, depth), { ...OPERANDS, c }),
+      tiles,
+      busy: BUSY.lanes,
+      // The work of overhanging edges counts.
+      work: tiles * (shape.k * (loads * LOAD + rows * columns) + 2 * rows * columns * LOAD),
+    };
+  });
+
+const planWhole = (product: Product, epilogue: GemmEpilogue): Plan => ({
+  steps: [product.step(epilogue, 'c')],
   scratch: {},
 });
 
-function planSplit({ m, n, k }: GemmShape, { kernel }: Product, wantedParts: number, epilogue: GemmEpilogue): Plan {
-  const depth = Math.ceil(k / wantedParts);
+function planSplit({ m, n, k }: GemmShape, product: Product, wantedParts: number, epilogue: GemmEpilogue): Plan {
+  const depth = 4 * Math.ceil(k / (4 * wantedParts));
   const parts = Math.ceil(k / depth);
   const sum = sumPartials({ n: m * n, parts, channels: n, ...epilogue });
   return {
-    steps: [
-      step(kernel({}, depth), { ...OPERANDS, c: 'partial' }),
-      step(sum, { partial: 'partial', bias: 'bias', y: 'c' }),
-    ],
+    steps: [product.step({}, 'partial', depth), step(sum, { partial: 'partial', bias: 'bias', y: 'c' })],
     scratch: { partial: parts * m * n },
   };
 }

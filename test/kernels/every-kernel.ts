@@ -89,7 +89,9 @@ const KERNELS: Record<KernelFunction, readonly (Kernel<never> | Plan)[]> = {
   convInputGradientDirect: [kernels.convInputGradientDirect(conv, true)],
   convWeightGradientDirect: [kernels.convWeightGradientDirect(conv, { rows: 2, accumulate: true })],
   convForwardCandidates: TARGETS.flatMap((target) =>
-    convs.flatMap((shape) => plans(kernels.convForwardCandidates(shape, target), { bias: true, residual: true, relu: true })),
+    convs.flatMap((shape) =>
+      plans(kernels.convForwardCandidates(shape, target), { bias: true, residual: true, relu: true }),
+    ),
   ),
   convInputGradientCandidates: TARGETS.flatMap((target) =>
     convs.flatMap((shape) => plans(kernels.convInputGradientCandidates(shape, target), true)),

@@ -1,0 +1,62 @@
+/** Ways to run a convolution as one matrix product, with their estimated work. */
+import { type Estimate, LOAD } from '../candidate.ts';
+import type { GemmQuads } from '../gemm/quads.ts';
+import { quadsTiles } from '../gemm/quads-tiles.ts';
+import type { GemmShape } from '../gemm/shape.ts';
+import type { Target } from '../target.ts';
+import {
+  columnsProduct,
+  columnsSize,
+  planColumnsForward,
+  planColumnsInputGradient,
+  planColumnsWeightGradient,
+} from './im2col.ts';
+import type { ConvEpilogue, ConvShape } from './shape.ts';
+
+const FORWARD = 'conv.forward.im2col';
+const INPUT_GRADIENT = 'conv.inputGradient.im2col';
+const WEIGHT_GRADIENT = 'conv.weightGradient.im2col';
+export const COLUMNS_VARIANTS: readonly string[] = [FORWARD, INPUT_GRADIENT, WEIGHT_GRADIENT];
+
+/** Workgroups that keep a GPU busy, and pixels that are worth a sum of their own. */
+const BUSY = 16;
+const MIN_DEPTH = 256;
+
+export const columnsForward = (s: ConvShape, target: Target): Estimate<ConvEpilogue>[] =>
+  estimate(s, target, columnsProduct.forward(s)).map(({ tile, work }) => ({
+    name: FORWARD,
+    work,
+    plan: (epilogue) => planColumnsForward(s, tile, epilogue),
+  }));
+
+export const columnsInputGradient = (s: ConvShape, target: Target): Estimate<boolean>[] =>
+  estimate(s, target, columnsProduct.inputGradient(s)).map(({ tile, work }) => ({
+    name: INPUT_GRADIENT,
+    work,
+    plan: (accumulate) => planColumnsInputGradient(s, tile, accumulate),
+  }));
+
+/** In at most `maxParts` sums, one at least for each image. */
+export const columnsWeightGradient = (s: ConvShape, target: Target, maxParts: number): Estimate<boolean>[] => {
+  if (s.n > maxParts) return [];
+  const product = columnsProduct.weightGradient(s);
+  return estimate(s, target, product).map(({ tile, tiles, work }) => {
+    const most = Math.min(Math.floor(maxParts / s.n), Math.ceil(product.shape.k / MIN_DEPTH));
+    const parts = Math.max(1, Math.min(Math.ceil(BUSY / tiles), most));
+    return { name: WEIGHT_GRADIENT, work, plan: (accumulate) => planColumnsWeightGradient(s, tile, parts, accumulate) };
+  });
+};
+
+/** With the best tile; none where the unfolded images would be too large to bind. */
+function estimate(
+  s: ConvShape,
+  { subgroupSize, maxBinding }: Target,
+  { shape, batch }: ReturnType<typeof columnsProduct.forward>,
+): { readonly tile: GemmQuads; readonly tiles: number; readonly work: number }[] {
+  const size = columnsSize(s);
+  if (4 * size > maxBinding || s.n * empty(shape) === 0) return [];
+  const [best] = quadsTiles(shape, batch, subgroupSize);
+  return [{ ...best, work: best.work + ((2 * size) / subgroupSize) * LOAD }];
+}
+
+const empty = ({ m, n, k }: GemmShape): number => m * n * k;

@@ -1,0 +1,167 @@
+/**
+ * Convolution as a matrix product over unfolded images: columns [n, ci·kh·kw, ho·wo] hold what each output pixel sees, in
+ * the order of the weight's elements. A 1×1 kernel of stride 1 without padding sees the image itself: nothing is unfolded.
+ */
+import { sumPartials } from '../gemm/partials.ts';
+import { type GemmBatch, type GemmQuads, gemmQuads } from '../gemm/quads.ts';
+import type { GemmShape } from '../gemm/shape.ts';
+import { defineKernel, i32, type Kernel, linearGrid, linearIndex, read, u32, wgsl, write } from '../kernel.ts';
+import { type Plan, type Step, step } from '../plan.ts';
+import { type ConvEpilogue, type ConvShape, outputHeight, outputWidth } from './shape.ts';
+
+const WORKGROUP = 64;
+
+const pixelsOf = (s: ConvShape): number => outputHeight(s) * outputWidth(s);
+const depthOf = (s: ConvShape): number => s.ci * s.kh * s.kw;
+export const isPointwise = ({ kh, kw, stride, padding }: ConvShape): boolean =>
+  kh === 1 && kw === 1 && stride === 1 && padding === 0;
+
+const uniforms = (s: ConvShape) => ({
+  ci: u32(s.ci),
+  h: u32(s.h),
+  w: u32(s.w),
+  ho: u32(outputHeight(s)),
+  wo: u32(outputWidth(s)),
+  kh: u32(s.kh),
+  kw: u32(s.kw),
+  stride: u32(s.stride),
+  dilation: u32(s.dilation),
+  padding: i32(s.padding),
+});
+
+/** columns[image, (c, ky, kx), (oy, ox)] = x at the pixel that the tap sees, zero outside: torch.nn.functional.unfold. */
+export function im2col(s: ConvShape): Kernel<'x' | 'columns'> {
+  const count = s.n * depthOf(s) * pixelsOf(s);
+  return defineKernel({
+    name: 'conv.im2col',
+    bindings: { x: read(), columns: write() },
+    uniforms: { ...uniforms(s), count: u32(count) },
+    grid: linearGrid(count, WORKGROUP),
+    bytes: 4 * (s.n * s.ci * s.h * s.w + count),
+    source: () => wgsl`${linearIndex(WORKGROUP)}
+  if (i >= u.count) { return; }
+  let pixel = i % (u.ho * u.wo);
+  let row = i / (u.ho * u.wo);
+  let tap = row % (u.kh * u.kw);
+  let plane = row / (u.kh * u.kw);
+  let y = i32(pixel / u.wo * u.stride + tap / u.kw * u.dilation) - u.padding;
+  let x0 = i32(pixel % u.wo * u.stride + tap % u.kw * u.dilation) - u.padding;
+  let inside = y >= 0 && y < i32(u.h) && x0 >= 0 && x0 < i32(u.w);
+  columns[i] = select(0.0, x[(plane * u.h + u32(y)) * u.w + u32(x0)], inside);
+}`,
+  });
+}
+
+/** dx (+)= Σ over the columns' elements that saw each pixel: torch.nn.functional.fold, the gradient of {@link im2col}. */
+export function col2im(s: ConvShape, accumulate: boolean): Kernel<'columns' | 'dx'> {
+  const count = s.n * s.ci * s.h * s.w;
+  return defineKernel({
+    name: 'conv.col2im',
+    bindings: { columns: read(), dx: write() },
+    uniforms: { ...uniforms(s), count: u32(count), accumulate: u32(accumulate ? 1 : 0) },
+    grid: linearGrid(count, WORKGROUP),
+    bytes: 4 * (count + s.n * depthOf(s) * pixelsOf(s)),
+    source: () => wgsl`${linearIndex(WORKGROUP)}
+  if (i >= u.count) { return; }
+  let x = i32(i % u.w) + u.padding;
+  let y = i32(i / u.w % u.h) + u.padding;
+  let plane = i / (u.w * u.h);
+  let stride = i32(u.stride);
+  var sum = select(0.0, dx[i], u.accumulate == 1u);
+  // The taps whose distance from the pixel is a multiple of the stride, where an output pixel lies at it.
+  for (var ky = 0u; ky < u.kh; ky++) {
+    let dy = y - i32(ky * u.dilation);
+    if (dy < 0 || dy % stride != 0 || dy / stride >= i32(u.ho)) { continue; }
+    for (var kx = 0u; kx < u.kw; kx++) {
+      let dx0 = x - i32(kx * u.dilation);
+      if (dx0 < 0 || dx0 % stride != 0 || dx0 / stride >= i32(u.wo)) { continue; }
+      let row = (plane * u.kh + ky) * u.kw + kx;
+      sum += columns[(row * u.ho + u32(dy / stride)) * u.wo + u32(dx0 / stride)];
+    }
+  }
+  dx[i] = sum;
+}`,
+  });
+}
+
+/** The products of the three, an image each. */
+export const columnsProduct = {
+  forward: (s: ConvShape): { shape: GemmShape; batch: GemmBatch } => {
+    const [m, n, k] = [s.co, pixelsOf(s), depthOf(s)];
+    return { shape: { m, n, k }, batch: { count: s.n, strideA: 0, strideB: k * n } };
+  },
+  inputGradient: (s: ConvShape): { shape: GemmShape; batch: GemmBatch } => {
+    const [m, n, k] = [depthOf(s), pixelsOf(s), s.co];
+    return { shape: { m, n, k, transposeA: true }, batch: { count: s.n, strideA: 0, strideB: k * n } };
+  },
+  weightGradient: (s: ConvShape): { shape: GemmShape; batch: GemmBatch } => {
+    const [m, n, k] = [s.co, depthOf(s), pixelsOf(s)];
+    return { shape: { m, n, k, transposeB: true }, batch: { count: s.n, strideA: m * k, strideB: n * k } };
+  },
+};
+
+/** Elements of the columns of a batch, which are a scratch tensor; none where nothing is unfolded. */
+export const columnsSize = (s: ConvShape): number => (isPointwise(s) ? 0 : s.n * depthOf(s) * pixelsOf(s));
+
+/** y = conv(x, weight) through the epilogue. Operands: x, weight, bias, residual, y. */
+export function planColumnsForward(s: ConvShape, tile: GemmQuads, { bias, ...epilogue }: ConvEpilogue): Plan {
+  const { shape, batch } = columnsProduct.forward(s);
+  const kernel = gemmQuads(shape, batch, tile, { ...epilogue, bias: bias ? 'rows' : undefined });
+  return unfolded(s, (columns) => [
+    step(kernel, { a: 'weight', b: columns, bias: 'bias', residual: 'residual', c: 'y' }),
+  ]);
+}
+
+/** The gradient to x, or with `accumulate` added to it. Operands: dy, weight, dx. */
+export function planColumnsInputGradient(s: ConvShape, tile: GemmQuads, accumulate: boolean): Plan {
+  const { shape, batch } = columnsProduct.inputGradient(s);
+  const operands = { a: 'weight', b: 'dy', bias: 'weight', residual: 'dy' };
+  if (isPointwise(s)) {
+    return { steps: [step(gemmQuads(shape, batch, tile, { accumulate }), { ...operands, c: 'dx' })], scratch: {} };
+  }
+  return {
+    steps: [
+      step(gemmQuads(shape, batch, tile), { ...operands, c: 'columns' }),
+      step(col2im(s, accumulate), { columns: 'columns', dx: 'dx' }),
+    ],
+    scratch: { columns: columnsSize(s) },
+  };
+}
+
+/**
+ * The gradient to weight, or with `accumulate` added to it, in at least `parts` sums over the pixels of an image.
+ * Operands: x, dy, dw.
+ */
+export function planColumnsWeightGradient(s: ConvShape, tile: GemmQuads, parts: number, accumulate: boolean): Plan {
+  const { shape, batch } = columnsProduct.weightGradient(s);
+  const depth = 4 * Math.ceil(shape.k / (4 * parts));
+  const sums = s.n * Math.ceil(shape.k / depth);
+  const operands = (columns: string) => ({ a: 'dy', b: columns, bias: 'dy', residual: columns });
+  if (sums === 1) {
+    return unfolded(s, (columns) => [
+      step(gemmQuads(shape, batch, tile, { accumulate }, depth), { ...operands(columns), c: 'dw' }),
+    ]);
+  }
+  const size = shape.m * shape.n;
+  return unfolded(
+    s,
+    (columns) => [
+      step(gemmQuads(shape, batch, tile, {}, depth), { ...operands(columns), c: 'partial' }),
+      step(sumPartials({ n: size, parts: sums, accumulate }), { partial: 'partial', bias: 'x', y: 'dw' }),
+    ],
+    { partial: sums * size },
+  );
+}
+
+/** The steps that follow, on the columns of x. */
+function unfolded(
+  s: ConvShape,
+  steps: (columns: string) => readonly Step[],
+  scratch: Readonly<Record<string, number>> = {},
+): Plan {
+  if (isPointwise(s)) return { steps: steps('x'), scratch };
+  return {
+    steps: [step(im2col(s), { x: 'x', columns: 'columns' }), ...steps('columns')],
+    scratch: { ...scratch, columns: columnsSize(s) },
+  };
+}

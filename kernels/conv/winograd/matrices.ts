@@ -1,0 +1,85 @@
+/**
+ * Winograd's minimal filtering F(m, r) (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2016):
+ * m outputs of a filter of r taps from m + r − 1 products, y = output·((filter·g) ⊙ (input·d)), by Toom–Cook's
+ * evaluation at points. Of an image's rows, then of its columns.
+ */
+export type Matrix = readonly (readonly number[])[];
+
+export interface Winograd {
+  /** m + r − 1: products along one axis. */
+  readonly points: number;
+  /** [points, points] */
+  readonly input: Matrix;
+  /** [points, r] */
+  readonly filter: Matrix;
+  /** [m, points] */
+  readonly output: Matrix;
+}
+
+/** By their number; with infinity one more. Of five, these lose four times less accuracy than the usual 0, ±1, ±2. */
+const POINTS: Readonly<Record<number, readonly number[]>> = { 3: [0, 1, -1], 5: [0, 0.75, -0.75, 1.5, -1.5] };
+
+export function winograd(outputs: number, taps: number): Winograd {
+  const points = outputs + taps - 1;
+  const finite = POINTS[points - 1];
+  const others = (j: number): number[] => finite.filter((_, l) => l !== j);
+  const powers = (a: number, count: number): number[] => Array.from({ length: count }, (_, i) => a ** i);
+  const last = (count: number): number[] => Array.from({ length: count }, (_, i) => (i === count - 1 ? 1 : 0));
+  const filter = finite.map((a, j) => {
+    const scale = others(j).reduce((product, b) => product * (a - b), 1);
+    return powers(a, taps).map((power) => power / scale);
+  });
+  const input = finite.map((_, j) => [...polynomial(others(j)), 0]);
+  const columns = [...finite.map((a) => powers(a, outputs)), last(outputs)];
+  return {
+    points,
+    input: [...input, polynomial(finite)],
+    filter: [...filter, last(taps)],
+    output: Array.from({ length: outputs }, (_, i) => columns.map((column) => column[i])),
+  };
+}
+
+/** Coefficients of Π (x − root), the constant term first. */
+function polynomial(roots: readonly number[]): number[] {
+  let coefficients = [1];
+  for (const root of roots) {
+    const shifted = [0, ...coefficients];
+    coefficients = shifted.map((c, i) => c - root * (coefficients[i] ?? 0));
+  }
+  return coefficients;
+}
+
+/** WGSL statements of matrix·d·matrixᵀ: d[i][j] names a value; the result's are `${name}${i}_${j}`. */
+export function transformed(matrix: Matrix, d: readonly (readonly string[])[], name: string): string {
+  const size = d[0].length;
+  const rows = matrix.map((row, i) =>
+    Array.from(
+      { length: size },
+      (_, j) =>
+        `let ${name}r${i}_${j} = ${combination(
+          row,
+          d.map((line) => line[j]),
+        )};`,
+    ).join(' '),
+  );
+  const results = matrix.map((_, i) =>
+    matrix
+      .map((row, l) => {
+        const line = Array.from({ length: size }, (_, j) => `${name}r${i}_${j}`);
+        return `let ${name}${i}_${l} = ${combination(row, line)};`;
+      })
+      .join(' '),
+  );
+  return [...rows, ...results].join('\n');
+}
+
+function combination(weights: readonly number[], values: readonly string[]): string {
+  const terms = weights.flatMap((weight, i) => {
+    if (weight === 0) return [];
+    const factor = Math.abs(weight) === 1 ? '' : ` * ${literal(Math.abs(weight))}`;
+    return [`${weight < 0 ? '-' : '+'} ${values[i]}${factor}`];
+  });
+  return terms.join(' ').replace(/^\+ /, '').replace(/^- /, '-');
+}
+
+const literal = (value: number): string => (Number.isInteger(value) ? `${value}.0` : `${value}`);

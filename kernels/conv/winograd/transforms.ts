@@ -1,0 +1,247 @@
+/**
+ * Into the Winograd domain and back. There, everything is [points², channels, columns]: a column is a tile of the batch's
+ * images, in the order of images, then rows, then columns of tiles.
+ */
+import { defineKernel, i32, type Kernel, linearGrid, linearIndex, read, u32, wgsl, write } from '../../kernel.ts';
+import { type Matrix, transformed } from './matrices.ts';
+
+const WORKGROUP = 64;
+
+/** Images [n, channels, height, width] cut into `tilesY`×`tilesX` tiles each, `step` pixels apart. */
+export interface TileGrid {
+  readonly channels: number;
+  readonly height: number;
+  readonly width: number;
+  readonly tilesY: number;
+  readonly tilesX: number;
+  readonly step: number;
+}
+
+/** Consecutive tiles of a batch; `columns` ≥ `count` is how many columns the domain has for them. */
+export interface TileRange {
+  readonly first: number;
+  readonly count: number;
+  readonly columns: number;
+}
+
+const tileUniforms = (grid: TileGrid, range: TileRange) => ({
+  channels: u32(grid.channels),
+  height: u32(grid.height),
+  width: u32(grid.width),
+  tilesY: u32(grid.tilesY),
+  tilesX: u32(grid.tilesX),
+  step: u32(grid.step),
+  first: u32(range.first),
+  count: u32(range.count),
+  columns: u32(range.columns),
+});
+
+/** WGSL: from channel `c` and column `t`, where its tile begins: row `y` and column `x` of the plane at `plane`. */
+const PLACE = `
+  let tile = u.first + t;
+  let plane = (tile / (u.tilesY * u.tilesX) * u.channels + c) * u.height * u.width;
+  let y = i32(tile / u.tilesX % u.tilesY * u.step) + u.origin;
+  let x = i32(tile % u.tilesX * u.step) + u.origin;`;
+
+const grid2 = (rows: number, columns: number, at: (i: number, j: number) => string): string[][] =>
+  Array.from({ length: rows }, (_, i) => Array.from({ length: columns }, (_, j) => at(i, j)));
+const lines = (cells: readonly (readonly string[])[]): string => cells.map((row) => row.join(' ')).join('\n');
+/** Writes a value of every point, `stride` elements apart. */
+const storePoints = (points: number, target: string, name: string): string =>
+  lines(grid2(points, points, (i, j) => `${target}[at + ${i * points + j}u * stride] = ${name}${i}_${j};`));
+const loadPoints = (points: number, source: string): string =>
+  lines(grid2(points, points, (i, j) => `let d${i}_${j} = ${source}[at + ${i * points + j}u * stride];`));
+
+/**
+ * domain[p, c, t] = (matrix·tile·matrixᵀ)[p], zero for channels and columns beyond the images'. Tiles are squares of the
+ * matrix's columns, the first of an image at (origin, origin); pixels outside are zero. `rows` ≥ channels.
+ */
+export function winogradTiles(
+  grid: TileGrid & { readonly origin: number; readonly rows: number },
+  range: TileRange,
+  transform: { readonly name: string; readonly matrix: Matrix },
+): Kernel<'image' | 'domain'> {
+  const { matrix } = transform;
+  const points = matrix.length;
+  const size = matrix[0].length;
+  return defineKernel({
+    name: `conv.winograd.${transform.name}`,
+    constants: { points, size },
+    bindings: { image: read(), domain: write() },
+    uniforms: { ...tileUniforms(grid, range), origin: i32(grid.origin), rows: u32(grid.rows) },
+    grid: linearGrid(grid.rows * range.columns, WORKGROUP),
+    flops: grid.rows * range.columns * points * (points + size) * 2,
+    bytes: 4 * grid.rows * range.columns * (points * points + size * size),
+    source: () => wgsl`${linearIndex(WORKGROUP)}
+  if (i >= u.rows * u.columns) { return; }
+  let t = i % u.columns;
+  let c = i / u.columns;
+  let real = c < u.channels && t < u.count;
+${PLACE}
+  let height = i32(u.height);
+  let width = i32(u.width);
+  ${Array.from({ length: size }, (_, j) => `let in${j} = real && x + ${j} >= 0 && x + ${j} < width;`).join('\n')}
+  ${Array.from({ length: size }, (_, i) => {
+    const loads = Array.from(
+      { length: size },
+      (_, j) => `let d${i}_${j} = select(0.0, image[row${i} + u32(x + ${j})], inY${i} && in${j});`,
+    );
+    return `let inY${i} = y + ${i} >= 0 && y + ${i} < height;
+  let row${i} = plane + u32(y + ${i}) * u.width;
+  ${loads.join('\n')}`;
+  }).join('\n')}
+  ${transformed(
+    matrix,
+    grid2(size, size, (i, j) => `d${i}_${j}`),
+    'v',
+  )}
+  let at = i;
+  let stride = u.rows * u.columns;
+  ${storePoints(points, 'domain', 'v')}
+}`,
+  });
+}
+
+/**
+ * image (+)= matrix·domain[·, c, t]·matrixᵀ at the place of each tile: squares of the matrix's rows that do not overlap.
+ * Through max(0, · + bias [channels] + residual, shaped like image).
+ */
+export function winogradImage(
+  grid: TileGrid,
+  range: TileRange,
+  transform: { readonly name: string; readonly matrix: Matrix },
+  { bias = false, residual = false, relu = false, accumulate = false },
+): Kernel<'domain' | 'bias' | 'residual' | 'image'> {
+  const { matrix } = transform;
+  const size = matrix.length;
+  const points = matrix[0].length;
+  return defineKernel({
+    name: `conv.winograd.${transform.name}`,
+    constants: { points, size },
+    bindings: { domain: read(), bias: read(), residual: read(), image: write() },
+    uniforms: {
+      ...tileUniforms(grid, range),
+      origin: i32(0),
+      useBias: u32(bias ? 1 : 0),
+      residual: u32(residual ? 1 : 0),
+      relu: u32(relu ? 1 : 0),
+      accumulate: u32(accumulate ? 1 : 0),
+    },
+    grid: linearGrid(grid.channels * range.count, WORKGROUP),
+    flops: grid.channels * range.count * size * (points + size) * 2,
+    bytes: 4 * grid.channels * range.count * (points * points + size * size),
+    source: () => wgsl`${linearIndex(WORKGROUP)}
+  if (i >= u.channels * u.count) { return; }
+  let t = i % u.count;
+  let c = i / u.count;
+  let at = c * u.columns + t;
+  let stride = u.channels * u.columns;
+  ${loadPoints(points, 'domain')}
+  ${transformed(
+    matrix,
+    grid2(points, points, (i, j) => `d${i}_${j}`),
+    'v',
+  )}
+${PLACE}
+  var results = array<f32, ${size * size}>(${grid2(size, size, (i, j) => `v${i}_${j}`).flat()});
+  let shift = select(0.0, bias[c], u.useBias == 1u);
+  // Loops to a bound known only at run time: unrolled, the guarded stores compile many times slower.
+  for (var dy = 0u; dy < min(${size}u, u.height - u32(y)); dy++) {
+    for (var dx = 0u; dx < min(${size}u, u.width - u32(x)); dx++) {
+      let to = plane + (u32(y) + dy) * u.width + u32(x) + dx;
+      var v = results[dy * ${size}u + dx] + shift;
+      if (u.residual == 1u) { v += residual[to]; }
+      if (u.relu == 1u) { v = max(v, 0.0); }
+      if (u.accumulate == 1u) { v += image[to]; }
+      image[to] = v;
+    }
+  }
+}`,
+  });
+}
+
+/**
+ * domain[p, row, inner] = (matrix·g·matrixᵀ)[p] of the weight's filters: rows are output channels and `inner` input
+ * channels, or with `backward` the reverse and each filter is turned by 180°. Zero from the inner channels to `columns`.
+ */
+export function winogradWeight(
+  { co, ci, columns }: { readonly co: number; readonly ci: number; readonly columns: number },
+  matrix: Matrix,
+  backward: boolean,
+): Kernel<'weight' | 'domain'> {
+  const points = matrix.length;
+  const taps = matrix[0].length;
+  const rows = backward ? ci : co;
+  const filter = taps * taps;
+  return defineKernel({
+    name: 'conv.winograd.weight',
+    constants: { points, taps, backward },
+    bindings: { weight: read(), domain: write() },
+    uniforms: {
+      rows: u32(rows),
+      inner: u32(backward ? co : ci),
+      columns: u32(columns),
+      strideRow: u32(backward ? filter : ci * filter),
+      strideInner: u32(backward ? ci * filter : filter),
+    },
+    grid: linearGrid(rows * columns, WORKGROUP),
+    flops: rows * columns * points * (points + taps) * 2,
+    bytes: 4 * rows * columns * (points * points + filter),
+    source: () => wgsl`${linearIndex(WORKGROUP)}
+  if (i >= u.rows * u.columns) { return; }
+  let inner = i % u.columns;
+  let begin = i / u.columns * u.strideRow + inner * u.strideInner;
+  ${lines(
+    grid2(taps, taps, (i, j) => {
+      const tap = backward ? filter - 1 - (i * taps + j) : i * taps + j;
+      return `let d${i}_${j} = select(0.0, weight[begin + ${tap}u], inner < u.inner);`;
+    }),
+  )}
+  ${transformed(
+    matrix,
+    grid2(taps, taps, (i, j) => `d${i}_${j}`),
+    'v',
+  )}
+  let at = i;
+  let stride = u.rows * u.columns;
+  ${storePoints(points, 'domain', 'v')}
+}`,
+  });
+}
+
+/** dw [filters, taps, taps] (+)= matrix·domain[·, filter]·matrixᵀ. */
+export function winogradWeightGradient(
+  { filters }: { readonly filters: number },
+  matrix: Matrix,
+  accumulate: boolean,
+): Kernel<'domain' | 'dw'> {
+  const taps = matrix.length;
+  const points = matrix[0].length;
+  return defineKernel({
+    name: 'conv.winograd.weightGradient',
+    constants: { points, taps },
+    bindings: { domain: read(), dw: write() },
+    uniforms: { filters: u32(filters), accumulate: u32(accumulate ? 1 : 0) },
+    grid: linearGrid(filters, WORKGROUP),
+    flops: filters * taps * (points + taps) * 2,
+    bytes: 4 * filters * (points * points + taps * taps),
+    source: () => wgsl`${linearIndex(WORKGROUP)}
+  if (i >= u.filters) { return; }
+  let at = i;
+  let stride = u.filters;
+  ${loadPoints(points, 'domain')}
+  ${transformed(
+    matrix,
+    grid2(points, points, (i, j) => `d${i}_${j}`),
+    'v',
+  )}
+  let to = i * ${taps * taps}u;
+  ${lines(
+    grid2(taps, taps, (i, j) => {
+      const target = `dw[to + ${i * taps + j}u]`;
+      return `${target} = v${i}_${j} + select(0.0, ${target}, u.accumulate == 1u);`;
+    }),
+  )}
+}`,
+  });
+}
