@@ -10,7 +10,7 @@ import { timingOf } from '@cim/tools/bench/measure';
 import { measureStepMemory } from '@cim/tools/bench/memory';
 import { quartiles, spread } from '@cim/runtime/tune/quartiles';
 import { measurementTable, rooflineLine } from '@cim/tools/bench/report';
-import { rooflineItems } from '@cim/tools/bench/roofline';
+import { LIMITS } from '@cim/tools/bench/roofline';
 import { loadAll, multiplyAddChains, storeAll } from '@cim/tools/bench/roofline-kernels';
 import { ConfigError } from '@cim/tools/errors';
 import { suite } from 'uvu';
@@ -40,7 +40,8 @@ for (const trace of [false, true]) {
         onRound: () => rounds++,
       });
       const names = items.map(({ id }) => id);
-      assert.equal(cold, [...rooflineItems(size).map(({ id }) => id), ...names]);
+      assert.is(cold.length, LIMITS + names.length);
+      assert.equal(cold.slice(LIMITS), names);
       assert.ok(rounds === 2 || rounds === 3, String(rounds));
       assert.is(result.timing, timingOf(device));
       assert.is(result.adapter.driver, device.adapter.driver);
@@ -71,10 +72,12 @@ test('the kernels of the roofline do all the work that is counted', async () => 
   await device.scopeAsync(async () => {
     for (const type of ['f32', 'vec4f'] as const) {
       const lanes = type === 'f32' ? 1 : 4;
-      const y = device.zeros([64]);
-      device.run(multiplyAddChains({ type, chains: 3, rounds: 8, invocations: 64 }), { y });
-      // After 64 steps of x/2 + 1/4 nothing is left of where it began.
-      for (const value of await y.read()) assert.is(value, 3 * lanes * 0.5);
+      for (const form of ['fma', 'sum'] as const) {
+        const y = device.zeros([64]);
+        device.run(multiplyAddChains({ type, chains: 3, form, rounds: 8, invocations: 64 }), { y });
+        // After 64 steps of x/2 + 1/4 nothing is left of where it began.
+        for (const value of await y.read()) assert.is(value, 3 * lanes * 0.5);
+      }
 
       const elements = 256 * lanes;
       const x = device.tensor(Float32Array.from({ length: elements }, (_, i) => i % 100));
@@ -134,7 +137,7 @@ test('the command prints a table and writes all figures', async () => {
     ...['bench', '--driver', testDriver(), '--quick', '--filter', 'e.forward', '--json', json],
   );
   assert.is(code, 0, stderr);
-  assert.match(stdout, /^Peak: .*\nitem +kernels +ms .*\n(?:.*\n)?e\.forward +conv\.forward\.\w+ +[\d.]+ /);
+  assert.match(stdout, /^Peak: .*\nitem +kernels +ms .*\n(?:.*\n)?e\.forward +conv\.forward\.\S+ (?:\+ \S+ )* *[\d.]+ /);
   const { adapter, timing, roofline, items } = JSON.parse(readFileSync(json, 'utf8'));
   assert.equal(Object.keys(roofline), ['multiplyAdd', 'load', 'store', 'dispatch', 'submit']);
   assert.ok(adapter.driver && timing);

@@ -1,7 +1,7 @@
 import type { AdapterDescription, Device } from '@cim/runtime';
 import type { BenchItem } from './item.ts';
 import { type MeasureHooks, type Measurement, type MeasureOptions, measureItems, timingOf } from './measure.ts';
-import { type Roofline, type RooflineSize, rooflineItems, rooflineOf } from './roofline.ts';
+import { type Roofline, type RooflineSize, fastestMultiplyAdds, rooflineItems, rooflineOf } from './roofline.ts';
 
 /** What `--json` writes. Times in seconds, rates a second. */
 export interface BenchResult {
@@ -22,7 +22,7 @@ export async function bench(
   options: MeasureOptions,
   hooks: MeasureHooks = {},
 ): Promise<BenchResult> {
-  const limits = rooflineItems(size);
+  const limits = rooflineItems(await fastestMultiplyAdds(device, size), size);
   const measurements = await measureItems(device, [...limits, ...items], options, hooks);
   const roofline = await rooflineOf(device, measurements.slice(0, limits.length));
   return { adapter: device.adapter, timing: timingOf(device), roofline, items: measurements.slice(limits.length) };

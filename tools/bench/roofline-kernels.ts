@@ -15,14 +15,17 @@ const STEPS = 8;
 export function multiplyAddChains(options: {
   type: VectorType;
   chains: number;
+  /** The built-in function, which some compilers make a call of, or a product and a sum, which some do not join. */
+  form: 'fma' | 'sum';
   rounds: number;
   invocations: number;
 }): Kernel<'y'> {
-  const { type, chains, rounds, invocations } = options;
+  const { type, chains, form, rounds, invocations } = options;
+  const next = (x: string): string => (form === 'fma' ? `fma(${x}, factor, summand)` : `${x} * factor + summand`);
   return defineKernel({
     name: 'bench.multiplyAdd',
     // A loop whose end is known only at run time halves the rate on lavapipe.
-    constants: { type, chains, rounds },
+    constants: { type, chains, form, rounds },
     bindings: { y: write() },
     // x ← x/2 + 1/4 stays near 1/2: no value is ever denormal, infinite or known to the compiler.
     uniforms: { count: u32(invocations), factor: f32(0.5), summand: f32(0.25) },
@@ -35,7 +38,7 @@ export function multiplyAddChains(options: {
   let summand = ${type}(u.summand);
 ${repeat(chains, (c) => `  var x${c} = ${type}(f32(i % 64u) + ${c}.0);`)}
   for (var round = 0u; round < ${rounds}u; round++) {
-${repeat(STEPS * chains, (k) => `    x${k % chains} = fma(x${k % chains}, factor, summand);`)}
+${repeat(STEPS * chains, (k) => `    x${k % chains} = ${next(`x${k % chains}`)};`)}
   }
   y[i] = ${Array.from({ length: chains }, (_, c) => total(`x${c}`, type)).join(' + ')};
 }`,

@@ -1,9 +1,9 @@
 /** What the adapter can do at most, measured. */
 import type { Kernel } from '@cim/kernels/kernel';
 import type { Device } from '@cim/runtime';
-import { type BenchItem, planRun } from './item.ts';
-import type { Measurement } from './measure.ts';
 import { quartiles } from '@cim/runtime/tune/quartiles';
+import { type BenchItem, planRun } from './item.ts';
+import { type Measurement, type MeasureOptions, measureItems } from './measure.ts';
 import { loadAll, multiplyAddChains, smallest, storeAll, type VectorType } from './roofline-kernels.ts';
 
 export interface Roofline {
@@ -29,22 +29,37 @@ export interface RooflineSize {
 /** 64 MiB: more than most caches hold, less than every adapter binds. */
 export const ROOFLINE_SIZE: RooflineSize = { invocations: 2 ** 16, rounds: 64, elements: 2 ** 24 };
 
-/** Which of these is fastest depends on registers and compiler: the best one counts. */
-const CHAINS: readonly { readonly type: VectorType; readonly chains: number }[] = [
-  { type: 'f32', chains: 8 },
-  { type: 'f32', chains: 12 },
-  { type: 'vec4f', chains: 2 },
-  { type: 'vec4f', chains: 4 },
+/** Which of these is fastest depends on registers and compiler; so does the form. */
+const CHAINS: readonly { readonly type: VectorType; readonly chains: readonly number[] }[] = [
+  { type: 'f32', chains: [8, 16] },
+  { type: 'vec4f', chains: [2, 4, 8] },
 ];
+const FORMS = ['fma', 'sum'] as const;
+/** How many of them are measured at length, those that begin best: the best one counts. */
+const FASTEST = 2;
+const TRIALS: MeasureOptions = { sampleSeconds: 0.01, spread: 0, samples: [4, 4], budget: 0 };
 const TYPES: readonly VectorType[] = ['f32', 'vec4f'];
 
 const ID = 'roofline';
+/** How many items {@link rooflineItems} are. */
+export const LIMITS = FASTEST + 2 * TYPES.length;
+
+/** The multiply-adds that are fastest here, the best first: by the lower quartile, which a busy machine disturbs least. */
+export async function fastestMultiplyAdds(device: Device, size: RooflineSize): Promise<BenchItem[]> {
+  const { invocations, rounds } = size;
+  const kinds = FORMS.flatMap((form) =>
+    CHAINS.flatMap(({ type, chains }) => chains.map((chains) => ({ form, type, chains, rounds, invocations }))),
+  );
+  const items = kinds.map((kind) => kernelItem('multiplyAdd', multiplyAddChains(kind), { y: invocations }));
+  const measured = await measureItems(device, items, TRIALS);
+  const rate = items.map(({ flops }, i) => flops / measured[i].seconds.lower);
+  const order = items.map((_, i) => i).sort((i, j) => rate[j] - rate[i]);
+  return order.slice(0, FASTEST).map((i) => items[i]);
+}
 
 /** To be measured by turns with what they are the limit of. */
-export const rooflineItems = ({ invocations, rounds, elements }: RooflineSize): BenchItem[] => [
-  ...CHAINS.map((chains) =>
-    kernelItem('multiplyAdd', multiplyAddChains({ ...chains, rounds, invocations }), { y: invocations }),
-  ),
+export const rooflineItems = (multiplyAdds: readonly BenchItem[], { elements }: RooflineSize): BenchItem[] => [
+  ...multiplyAdds,
   ...TYPES.map((type) => kernelItem('load', loadAll(elements, type), { x: elements, y: elements / 16 })),
   ...TYPES.map((type) => kernelItem('store', storeAll(elements, type), { y: elements })),
 ];

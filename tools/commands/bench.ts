@@ -36,12 +36,12 @@ export function register(program: Command): void {
       const { writeFileAtomic } = await import('../formats/atomic.ts');
       const { bench, FULL, QUICK } = await import('../bench/bench.ts');
       const { selectItems, standardItems } = await import('../bench/items.ts');
-      const { ROOFLINE_SIZE, rooflineItems } = await import('../bench/roofline.ts');
+      const { LIMITS, ROOFLINE_SIZE } = await import('../bench/roofline.ts');
       const { measurementTable, rooflineLine } = await import('../bench/report.ts');
       const items = selectItems(standardItems({ quick }), filter);
       const work = async (device: Device): Promise<void> => {
         const options = quick ? QUICK : FULL;
-        const cold = rooflineItems(ROOFLINE_SIZE).length + items.length;
+        const cold = LIMITS + items.length;
         const line = terminalReporter.progress('Measuring', cold + options.samples[1]);
         const result = await bench(device, items, ROOFLINE_SIZE, options, {
           onCold: ({ id }) => line.advance(1, id),

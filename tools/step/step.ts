@@ -49,7 +49,21 @@ export interface StepHooks {
 
 /** Trains a recipe's network on one made-up image. */
 export async function trainSteps(device: Device, options: StepOptions, hooks: StepHooks): Promise<void> {
-  const { recipe, steps, weights, classes } = options;
+  const training = await prepareTraining(device, options);
+  hooks.onNetwork(training.size);
+  for (let i = 0; i < options.steps; i++) hooks.onStep(await training.step());
+  training.dispose();
+}
+
+/** A network in training, and the image it is trained on. */
+export interface StepTraining {
+  readonly size: NetworkSize;
+  step(): Promise<StepReport>;
+  dispose(): void;
+}
+
+export async function prepareTraining(device: Device, options: Omit<StepOptions, 'steps'>): Promise<StepTraining> {
+  const { recipe, weights, classes } = options;
   const lap = stopwatch(device);
   const generator = weights === 'deterministic' ? null : new Generator(recipe.seed);
   const cim = new Cim(device, { ...recipe.cim, classes, backbone: recipe.backbone }, generator);
@@ -58,14 +72,15 @@ export async function trainSteps(device: Device, options: StepOptions, hooks: St
   if (weights === 'deterministic') await loadDeterministic(parameters, recipe.backbone);
   else if (weights !== 'random') loaded = describeLoaded(await loadPublishedWeights(parameters, weights));
   const solver = new Solver(device, parameters, recipe.solver);
-  hooks.onNetwork({ ...sizeOf(cim), loaded, seconds: await lap() });
+  const size = { ...sizeOf(cim), loaded, seconds: await lap() };
 
   const sample = madeUpSample(options);
   const view = { flip: false, targetSize: Math.max(options.width, options.height) };
   const overlaps = new OverlapCache(device);
   const terms = lossTerms(cim.config);
-  for (let step = 0; step < steps; step++) {
-    await device.scopeAsync(async () => {
+  let step = 0;
+  const train = (): Promise<StepReport> =>
+    device.scopeAsync(async () => {
       const values = device.empty([terms.length]);
       const batch = uploadBatch(device, [{ sample, view }]);
       const supervision = uploadSupervision(device, sample, overlaps);
@@ -79,7 +94,7 @@ export async function trainSteps(device: Device, options: StepOptions, hooks: St
       const forward = await lap();
       tape.backward();
       const backward = await lap();
-      solver.step(step);
+      solver.step(step++);
       const updated = await lap();
 
       const losses: Record<string, number> = {};
@@ -87,12 +102,17 @@ export async function trainSteps(device: Device, options: StepOptions, hooks: St
         losses[terms[i].name] = (losses[terms[i].name] ?? 0) + terms[i].weight * value;
       });
       const peaks = { gpuPeak: device.memoryUse.peak, hostPeak: resourceUsage().maxRSS * 1024 };
-      hooks.onStep({ losses, forward, backward, solver: updated, ...peaks });
+      return { losses, forward, backward, solver: updated, ...peaks };
     });
-  }
-  overlaps.dispose();
-  solver.dispose();
-  parameters.dispose();
+  return {
+    size,
+    step: train,
+    dispose() {
+      overlaps.dispose();
+      solver.dispose();
+      parameters.dispose();
+    },
+  };
 }
 
 /** Seconds since the last call, once the GPU is idle. */

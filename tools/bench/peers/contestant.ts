@@ -19,6 +19,8 @@ export interface Work {
   /** What the last run computed, row-major, see resultShape. */
   result(): Promise<ArrayLike<number>>;
   dispose(): void | Promise<void>;
+  /** Of one run, where the question leaves it open. */
+  readonly flops?: number;
 }
 
 /** What the process is asked, one request at a time, and its replies. */
@@ -33,6 +35,7 @@ export interface Prepared {
   readonly first: number;
   /** The result at the places asked for. */
   readonly values: readonly number[];
+  readonly flops?: number;
 }
 
 /** One run, on average, seconds. */
@@ -60,7 +63,8 @@ export function serve(contestant: Contestant): void {
         await work.wait();
         const first = (performance.now() - begin) / 1000;
         const result = await work.result();
-        return { first, values: request.places.map((place) => result[place]) } satisfies Prepared;
+        const values = request.places.map((place) => result[place]);
+        return { first, values, flops: work.flops } satisfies Prepared;
       }
       case 'sample':
         return sample(work!, request.runs);

@@ -1,5 +1,5 @@
 /** Weights that two libraries can give the same network without a file between them. */
-import { buf } from 'crc-32';
+import crc32 from 'crc-32';
 import { deterministicTensor } from '../../verify/deterministic.ts';
 
 const SALT = 4177;
@@ -8,4 +8,4 @@ const GAIN = 0.55;
 
 /** A row-major tensor of the state dict, from nothing but its name and shape. */
 export const networkTensor = (name: string, shape: readonly number[]): Float32Array =>
-  deterministicTensor(buf(Buffer.from(name)), name, shape, SALT, GAIN);
+  deterministicTensor(crc32.buf(Buffer.from(name)), name, shape, SALT, GAIN);
