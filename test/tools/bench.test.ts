@@ -5,7 +5,8 @@ import { Device } from '@cim/runtime';
 import { testDevice, testDriver } from '@cim/runtime/testing';
 import { bench } from '@cim/tools/bench/bench';
 import type { BenchItem } from '@cim/tools/bench/item';
-import { convItems, gemmItem, linearItems, overlapItem, selectItems, standardItems } from '@cim/tools/bench/items';
+import { convItems, gemmItem, linearItems, selectItems, standardItems } from '@cim/tools/bench/items';
+import { blobMasks, overlapItem } from '@cim/tools/bench/overlap-item';
 import { timingOf } from '@cim/tools/bench/measure';
 import { measureStepMemory } from '@cim/tools/bench/memory';
 import { quartiles, spread } from '@cim/runtime/tune/quartiles';
@@ -24,7 +25,7 @@ const items: BenchItem[] = [
   ...convItems('s', { n: 2, ci: 3, co: 5, kh: 3, kw: 3, h: 9, w: 11, stride: 2 }),
   gemmItem('G', 'product', { m: 5, n: 7, k: 9 }),
   ...linearItems('L', 3, 65, 17),
-  overlapItem('mask', 5, 7, 5),
+  overlapItem('mask', 'blobs', blobMasks, 5, 7, 5),
 ];
 const size = { invocations: 64, rounds: 2, elements: 2 ** 12 };
 const options = { sampleSeconds: 0.001, spread: 0.1, samples: [2, 3], budget: 2 } as const;
@@ -106,7 +107,7 @@ test('items are chosen by shape, kind or id; another name is a typed error', asy
   assert.is(new Set(all.map(({ id }) => id)).size, all.length);
   assert.is(selectItems(all, []).length, all.length);
   const ids = selectItems(all, ['a', 'G2.forward', 'mask']).map(({ id }) => id);
-  assert.equal(ids, ['a.forward', 'a.inputGradient', 'a.weightGradient', 'G2.forward', 'mask']);
+  assert.equal(ids, ['a.forward', 'a.inputGradient', 'a.weightGradient', 'G2.forward', 'mask.blobs', 'mask.noise']);
   assert.is(selectItems(all, ['weightGradient']).length, 9);
   const [quick, full] = [all, standardItems({ quick: false })].map((list) => selectItems(list, ['m.forward'])[0].flops);
   assert.is(full, 10 * quick);
@@ -137,7 +138,7 @@ test('the command prints a table and writes all figures', async () => {
     ...['bench', '--driver', testDriver(), '--quick', '--filter', 'e.forward', '--json', json],
   );
   assert.is(code, 0, stderr);
-  assert.match(stdout, /^Peak: .*\nitem +kernels +ms .*\n(?:.*\n)?e\.forward +conv\.forward\.\S+ (?:\+ \S+ )* *[\d.]+ /);
+  assert.match(stdout, /^Peak: .*\nitem +kernels +ms .*\n(?:.*\n)?e\.forward +conv\.\S+ (?:\+ \S+ )* *[\d.]+ /);
   const { adapter, timing, roofline, items } = JSON.parse(readFileSync(json, 'utf8'));
   assert.equal(Object.keys(roofline), ['multiplyAdd', 'load', 'store', 'dispatch', 'submit']);
   assert.ok(adapter.driver && timing);

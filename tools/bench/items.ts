@@ -1,14 +1,10 @@
 /** The kernels that training spends its time in, at the sizes of HRNet-W48 on images of 480×640. */
-import { type ConvShape, type GemmShape, pairwiseOverlap } from '@cim/kernels';
-import { step } from '@cim/kernels/plan';
-import { Generator } from '@cim/runtime';
+import type { ConvShape, GemmShape } from '@cim/kernels';
 import { closest } from 'fastest-levenshtein';
 import { ConfigError } from '../errors.ts';
-import { type BenchItem, planRun } from './item.ts';
+import type { BenchItem } from './item.ts';
+import { blobMasks, noiseMasks, overlapItem } from './overlap-item.ts';
 import { type ProblemItem, problemItem } from './problem-item.ts';
-
-/** Words of masks that repeat: enough that no cache holds their products. */
-const DISTINCT = 2 ** 16;
 
 type ConvSizes = Omit<ConvShape, 'stride' | 'padding' | 'dilation'> & { readonly stride?: number };
 
@@ -45,40 +41,6 @@ export function linearItems(id: string, rows: number, inner: number, outer: numb
   ];
 }
 
-/** IoU and containment of all pairs of n masks of random pixels. */
-export function overlapItem(id: string, n: number, width: number, height: number): BenchItem {
-  const words = Math.ceil((width * height) / 32);
-  const kernel = pairwiseOverlap({ n, words });
-  return {
-    id,
-    title: `IoU and containment of ${n} masks of ${width}×${height}`,
-    flops: 0,
-    bytes: kernel.bytes,
-    setup(device) {
-      const generator = new Generator(1);
-      const block = Uint32Array.from(
-        { length: DISTINCT },
-        () => 2 ** 16 * generator.integer(2 ** 16) + generator.integer(2 ** 16),
-      );
-      const last = width * height - 32 * (words - 1);
-      const packed = Uint32Array.from({ length: n * words }, (_, i) => {
-        const bits = block[i % DISTINCT];
-        return i % words === words - 1 && last < 32 ? bits & (2 ** last - 1) : bits;
-      });
-      const bindings = { packed: 'packed', iou: 'iou', containment: 'containment' };
-      return planRun(
-        device,
-        { steps: [step(kernel, bindings)], scratch: {} },
-        {
-          packed: device.tensor(packed, [n, words], 'u32'),
-          iou: device.empty([n, n]),
-          containment: device.empty([n, n]),
-        },
-      );
-    },
-  };
-}
-
 /** RoIs of the mask branch's convolution. */
 const ROIS = { full: 200, quick: 20 };
 
@@ -98,7 +60,8 @@ export const comparableItems = ({ quick }: { quick: boolean }): ProblemItem[] =>
 
 export const standardItems = (options: { quick: boolean }): BenchItem[] => [
   ...comparableItems(options),
-  overlapItem('mask', 1000, 500, 375),
+  overlapItem('mask.blobs', 'blobs', blobMasks, 1000, 500, 375),
+  overlapItem('mask.noise', 'masks of noise', noiseMasks, 1000, 500, 375),
 ];
 
 /**
