@@ -33,10 +33,10 @@ interface Node {
   readonly saved: readonly Tensor[];
 }
 
-/** A trainable tensor. `grad` accumulates over backward passes until the solver clears it. */
+/** A trainable tensor. `grad` accumulates over backward passes from the first one after `touched` is set to false. */
 export interface Parameter extends Tensor {
   grad: Tensor;
-  /** Whether a backward pass has written to `grad` since the solver cleared it. */
+  /** Whether `grad` is valid; otherwise the next backward pass overwrites it, so that nothing need be cleared. */
   touched: boolean;
 }
 export function isParameter(tensor: Tensor): tensor is Parameter;
@@ -193,8 +193,9 @@ export class Tape {
     const into = (index: number): Target => {
       const input = node.inputs[index];
       if (isParameter(input)) {
+        const accumulate = input.touched;
         input.touched = true;
-        return { tensor: input.grad, accumulate: true };
+        return { tensor: input.grad, accumulate };
       }
       const window = this.#windowGradient(input);
       if (window) return { tensor: window, accumulate: true };

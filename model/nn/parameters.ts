@@ -37,7 +37,7 @@ type Vector = readonly [size: number];
 
 /**
  * The parameters and buffers of a model under their PyTorch names. Trainable parameters live in flat arenas, so the
- * solver, gradient clearing and gradient norms are one dispatch an arena. Weights that no binding of the device can hold
+ * solver and gradient norms are one dispatch an arena. Weights that no binding of the device can hold
  * are sharded; under its name each is one tensor all the same, so files do not depend on the device.
  */
 export class ParameterStore {
@@ -175,12 +175,9 @@ export class ParameterStore {
     return resource;
   }
 
-  /** Sets all gradients to zero. */
+  /** Forgets all gradients: the next backward pass begins anew. */
   zeroGrad(): void {
-    for (const arena of this.arenas) {
-      this.device.clear(arena.gradients);
-      for (const { parameter } of arena.parameters) parameter.touched = false;
-    }
+    for (const { parameters } of this.arenas) for (const { parameter } of parameters) parameter.touched = false;
   }
 
   /** Every tensor by name, to be read a piece at a time. */
