@@ -3,6 +3,12 @@ import { byWork, type Candidate, type Estimate, hasLanes } from '../candidate.ts
 import type { Target } from '../target.ts';
 import { COLUMNS_VARIANTS, columnsForward, columnsInputGradient, columnsWeightGradient } from './im2col-candidates.ts';
 import {
+  convForwardImplicitCandidates,
+  convInputGradientImplicitCandidates,
+  convWeightGradientImplicitCandidates,
+  IMPLICIT_VARIANTS,
+} from './implicit-gemm.ts';
+import {
   forwardDirect,
   forwardTiles,
   inputGradientDirect,
@@ -19,7 +25,12 @@ import {
   winogradWeightGradient,
 } from './winograd/candidates.ts';
 
-export const CONV_VARIANTS: readonly string[] = [...WINOGRAD_VARIANTS, ...COLUMNS_VARIANTS, ...TILE_VARIANTS];
+export const CONV_VARIANTS: readonly string[] = [
+  ...WINOGRAD_VARIANTS,
+  ...COLUMNS_VARIANTS,
+  ...TILE_VARIANTS,
+  ...IMPLICIT_VARIANTS,
+];
 
 /**
  * The ways to run y = conv(x, weight) through the epilogue, the one of least estimated work first. Operands: x, weight,
@@ -30,7 +41,7 @@ export function* convForwardCandidates(s: ConvShape, target: Target): Generator<
     const subgroups = [winogradForward(s, target), columnsForward(s, target), forwardTiles(s, target.subgroupSize)];
     yield* byWork(subgroups.flat());
   }
-  yield* portable(target, forwardDirect(s), () => forwardTiles(s, 0));
+  yield* portable(target, forwardDirect(s), () => forwardTiles(s, 0), convForwardImplicitCandidates(s, target));
 }
 
 /** The ways to compute the gradient to x, or with `accumulate` to add it. Operands: dy, weight, dx. */
@@ -43,7 +54,12 @@ export function* convInputGradientCandidates(s: ConvShape, target: Target): Gene
     ];
     yield* byWork(subgroups.flat());
   }
-  yield* portable(target, inputGradientDirect(s), () => inputGradientTiles(s, 0));
+  yield* portable(
+    target,
+    inputGradientDirect(s),
+    () => inputGradientTiles(s, 0),
+    convInputGradientImplicitCandidates(s, target),
+  );
 }
 
 /** The ways to compute the gradient to weight, or with `accumulate` to add it. Operands: x, dy, dw. */
@@ -57,19 +73,30 @@ export function* convWeightGradientCandidates(s: ConvShape, target: Target): Gen
     ];
     yield* byWork(subgroups.flat());
   }
-  yield* portable(target, weightGradientDirect(s, maxParts), () => weightGradientTiles(s, 0, maxParts));
+  yield* portable(
+    target,
+    weightGradientDirect(s, maxParts),
+    () => weightGradientTiles(s, 0, maxParts),
+    convWeightGradientImplicitCandidates(s, target),
+  );
 }
 
-/** Where subgroups have their own kernels, the portable tiles come last: the direct kernel compiles at once. */
+/**
+ * Where subgroups have their own kernels, the direct one comes before the portable tiles, for it compiles at once, and
+ * blocks in workgroup memory last; on hardware these win.
+ */
 function* portable<Options>(
   { subgroupSize }: Target,
   direct: Candidate<Options>,
   tiles: () => readonly Estimate<Options>[],
+  blocks: Iterable<Candidate<Options>>,
 ): Generator<Candidate<Options>> {
   if (hasLanes(subgroupSize)) {
     yield direct;
     yield* byWork(tiles());
+    yield* blocks;
   } else {
+    yield* blocks;
     yield* byWork(tiles());
     yield direct;
   }

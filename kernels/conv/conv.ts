@@ -10,6 +10,8 @@
  *   `conv.inputGradient.lanes`
  * - `conv.weightGradient.tile`  register tiles, a lane an input channel, walking down strips of pixels; dy broadcast
  *                               with subgroups; parts of the batch summed by `gemm.sumPartials`
+ * - `conv.*.implicit`           portable, the fastest on hardware: a matrix product whose patches are gathered into workgroup
+ *                               memory, of any shape; blocks as in gemm.blocked
  * - `conv.*.im2col`             one matrix product of unfolded images (1×1: of the images themselves)
  * - `conv.*.winograd4`,         3×3 of stride 1: a quarter, or 4 of 9, of the products, in the Winograd domain
  *   `conv.*.winograd2`

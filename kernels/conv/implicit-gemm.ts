@@ -9,7 +9,7 @@
  *   weight gradient  co     ci·kh·kw        n·ho·wo, in parts that `gemm.sumPartials` adds
  */
 import type { Candidate } from '../candidate.ts';
-import { type Block, type Loader, rankBlocks, scalarType, vectorType } from '../gemm/block.ts';
+import { BLOCK_NAMES, type Block, type Loader, rankBlocks, scalarType, vectorType } from '../gemm/block.ts';
 import { halved, matrixLoader, matrixStore, RANGE, transposed, vectorOf } from '../gemm/blocked.ts';
 import { sumPartials } from '../gemm/partials.ts';
 import { defineKernel, type Kernel, linearGrid, read, type Scalar, u32, write } from '../kernel.ts';
@@ -466,7 +466,9 @@ const xSize = (s: ConvShape): number => s.n * s.ci * s.h * s.w;
 const weightSize = (s: ConvShape): number => s.co * s.ci * taps(s);
 const ySize = (s: ConvShape): number => s.n * s.co * area(s);
 
-const FAMILY = 'implicit';
+export const IMPLICIT_VARIANTS: readonly string[] = ['forward', 'inputGradient', 'weightGradient'].flatMap((pass) =>
+  BLOCK_NAMES.map((name) => `conv.${pass}.implicit.${name}`),
+);
 
 /** The ways to run y = conv(x, weight) as a matrix product, the one of least estimated time first. */
 export function* convForwardImplicitCandidates(s: ConvShape, target: Target): Generator<Candidate<ConvEpilogue>> {
@@ -474,7 +476,7 @@ export function* convForwardImplicitCandidates(s: ConvShape, target: Target): Ge
     const { steps, scratch, names } = halved(block, { x: xSize(s), weight: weightSize(s) });
     const operands = { x: names('x'), weight: names('weight'), bias: 'bias', residual: 'residual', y: 'y' };
     yield {
-      name: `conv.forward.${FAMILY}.${block.name}`,
+      name: `conv.forward.implicit.${block.name}`,
       plan: (epilogue) => ({ steps: [...steps, step(convForwardImplicit(s, block, epilogue), operands)], scratch }),
     };
   }
@@ -488,7 +490,7 @@ export function* convInputGradientImplicitCandidates(s: ConvShape, target: Targe
     const { steps, scratch, names } = halved(block, { dy: ySize(s), weight: weightSize(s) });
     const operands = { dy: names('dy'), weight: names('weight'), dx: 'dx' };
     yield {
-      name: `conv.inputGradient.${FAMILY}.${block.name}`,
+      name: `conv.inputGradient.implicit.${block.name}`,
       plan: (accumulate) => ({
         steps: [...steps, step(convInputGradientImplicit(s, block, accumulate), operands)],
         scratch,
@@ -505,7 +507,7 @@ export function* convWeightGradientImplicitCandidates(s: ConvShape, target: Targ
     const { steps, scratch, names } = halved(block, { x: xSize(s), dy: ySize(s) });
     const operands = { x: names('x'), dy: names('dy') };
     yield {
-      name: `conv.weightGradient.${FAMILY}.${block.name}`,
+      name: `conv.weightGradient.implicit.${block.name}`,
       plan: (accumulate) =>
         parts === 1
           ? {

@@ -7,6 +7,7 @@
  * invocation multiplies `height`×`width` outputs in registers, or a subgroup its part in subgroup matrices. All sums
  * are f32, also those of f16 operands.
  */
+import { hasLanes } from '../candidate.ts';
 import type { Element, Requirements } from '../kernel.ts';
 import type { SubgroupMatrix, Target } from '../target.ts';
 
@@ -30,7 +31,7 @@ const REGISTER_BLOCKS: readonly RegisterBlock[] = [
 ];
 
 /** Kinds of subgroup matrices that there is a block for: Apple's, NVIDIA's, Intel's. Sums are f32. */
-export const MATRICES: readonly SubgroupMatrix[] = [
+export const SUBGROUP_MATRICES: readonly SubgroupMatrix[] = [
   { component: 'f32', result: 'f32', m: 8, n: 8, k: 8 },
   { component: 'f16', result: 'f32', m: 8, n: 8, k: 8 },
   { component: 'f16', result: 'f32', m: 16, n: 16, k: 16 },
@@ -64,14 +65,15 @@ export interface Block {
   readonly source: (text: BlockText) => string;
 }
 
-/** The blocks that kernels may use on a target. */
+/** The blocks that kernels may use on a target. Software GPUs are better off without, and compile large ones for seconds. */
 export function* blocks(target: Target): Generator<Block> {
   for (const half of target.f16 ? [false, true] : [false]) {
-    for (const block of REGISTER_BLOCKS) yield registerBlock(block, half);
+    const offered = hasLanes(target.subgroupSize) ? REGISTER_BLOCKS.slice(-1) : REGISTER_BLOCKS;
+    for (const block of offered) yield registerBlock(block, half);
   }
   const { subgroupMatrices, subgroupSize } = target;
   if (subgroupSize === 0) return;
-  for (const kind of MATRICES) {
+  for (const kind of SUBGROUP_MATRICES) {
     const offered = subgroupMatrices.some(
       ({ component, result, m, n, k }) =>
         component === kind.component && result === kind.result && m === kind.m && n === kind.n && k === kind.k,
@@ -133,7 +135,7 @@ function matrixBlock(kind: SubgroupMatrix, subgroup: number): Block {
 /** The names of all there are. */
 export const BLOCK_NAMES: readonly string[] = [
   ...[false, true].flatMap((half) => REGISTER_BLOCKS.map((block) => registerName(block, half))),
-  ...MATRICES.map(matrixName),
+  ...SUBGROUP_MATRICES.map(matrixName),
 ];
 
 /** Invocations that keep a GPU busy. */

@@ -6,7 +6,7 @@ import type { Candidate } from '../candidate.ts';
 import { defineKernel, type Kernel, linearGrid, read, u32, write } from '../kernel.ts';
 import { type Plan, type Step, step } from '../plan.ts';
 import type { Target } from '../target.ts';
-import { type Block, type Loader, rankBlocks, scalarType, vectorType } from './block.ts';
+import { BLOCK_NAMES, type Block, type Loader, rankBlocks, scalarType, vectorType } from './block.ts';
 import { halfWords, toHalf } from './half.ts';
 import { sumPartials } from './partials.ts';
 import { type GemmEpilogue, type GemmShape, gemmBytes, gemmFlops } from './shape.ts';
@@ -159,6 +159,11 @@ export function halved(block: Block, sizes: Readonly<Record<string, number>>) {
   }
   return { steps, scratch, names };
 }
+
+export const BLOCKED_VARIANTS: readonly string[] = BLOCK_NAMES.flatMap((name) => [
+  `gemm.blocked.${name}`,
+  `gemm.blocked.${name}.split`,
+]);
 
 /** The ways to run the matrix product in workgroup memory, the one of least estimated time first. */
 export function* gemmBlockedCandidates(shape: GemmShape, target: Target): Generator<Candidate<GemmEpilogue>> {

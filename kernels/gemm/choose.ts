@@ -1,15 +1,15 @@
 import { byWork, type Candidate, hasLanes, LOAD } from '../candidate.ts';
 import { type Plan, type Step, step } from '../plan.ts';
 import type { Target } from '../target.ts';
+import { BLOCKED_VARIANTS, gemmBlockedCandidates } from './blocked.ts';
 import { type GemmLanes, gemmLanes } from './lanes.ts';
 import { sumPartials } from './partials.ts';
 import { type GemmQuads, gemmQuads } from './quads.ts';
 import { ONE_PRODUCT, QUADS_TILES, quadsTiles } from './quads-tiles.ts';
 import type { GemmEpilogue, GemmShape } from './shape.ts';
-import { gemmTiled, TILE } from './tiled.ts';
 
 /** Workgroups that keep a GPU busy: outputs of fewer tiles split k. Each part is at least MIN_DEPTH long. */
-const BUSY = { tiled: 64, lanes: 8 };
+const BUSY = 8;
 const MIN_DEPTH = 64;
 
 type Tile = Omit<GemmLanes, 'subgroup'>;
@@ -19,13 +19,13 @@ const LANES: readonly Tile[] = [
   { rows: 16, columns: 1 },
 ];
 
-const TILED = 'gemm.tiled';
 const lanesName = ({ rows, columns }: Tile): string => `gemm.lanes.${rows}x${columns}`;
 const quadsName = ({ rows, columns }: Omit<GemmQuads, 'subgroup'>): string => `gemm.quads.${rows}x${columns}`;
 const splitName = (name: string): string => `${name}.split`;
-export const GEMM_VARIANTS: readonly string[] = [...QUADS_TILES.map(quadsName), ...LANES.map(lanesName), TILED].flatMap(
-  (name) => [name, splitName(name)],
-);
+export const GEMM_VARIANTS: readonly string[] = [
+  ...[...QUADS_TILES.map(quadsName), ...LANES.map(lanesName)].flatMap((name) => [name, splitName(name)]),
+  ...BLOCKED_VARIANTS,
+];
 
 /** A kernel for the product into operand `c`, or with `depth` for partial products. */
 interface Product {
@@ -40,13 +40,10 @@ interface Product {
  * The ways to run the matrix product C = op(A)·op(B), the one of least estimated work first: each kernel with k whole and
  * split. Operands: a, b, bias, c.
  */
-export function* gemmCandidates(
-  shape: GemmShape,
-  { subgroupSize, maxBinding }: Target,
-): Generator<Candidate<GemmEpilogue>> {
+export function* gemmCandidates(shape: GemmShape, target: Target): Generator<Candidate<GemmEpilogue>> {
   const { m, n, k } = shape;
-  const most = Math.min(k, Math.floor(maxBinding / (4 * Math.max(1, m * n))));
-  for (const product of products(shape, subgroupSize)) {
+  const most = Math.min(k, Math.floor(target.maxBinding / (4 * Math.max(1, m * n))));
+  for (const product of products(shape, target.subgroupSize)) {
     const parts = Math.min(Math.ceil(product.busy / Math.max(1, product.tiles)), Math.ceil(k / MIN_DEPTH), most);
     const whole = { name: product.name, plan: (epilogue: GemmEpilogue) => planWhole(product, epilogue) };
     const split = {
@@ -57,20 +54,13 @@ export function* gemmCandidates(
     yield whole;
     if (parts <= 1 && most > 1) yield split;
   }
+  yield* gemmBlockedCandidates(shape, target);
 }
 
 const OPERANDS = { a: 'a', b: 'b', bias: 'bias' };
 
-function* products(shape: GemmShape, subgroupSize: number): Generator<Product> {
-  const { m, n } = shape;
-  if (hasLanes(subgroupSize)) yield* byWork([...quads(shape, subgroupSize), ...lanes(shape, subgroupSize)]);
-  yield {
-    name: TILED,
-    step: (epilogue, c, depth) => step(gemmTiled(shape, epilogue, depth), { ...OPERANDS, c }),
-    tiles: Math.ceil(m / TILE) * Math.ceil(n / TILE),
-    busy: BUSY.tiled,
-  };
-}
+const products = (shape: GemmShape, subgroup: number): Product[] =>
+  hasLanes(subgroup) ? byWork([...quads(shape, subgroup), ...lanes(shape, subgroup)]) : [];
 
 type Estimated = Product & { readonly work: number };
 
@@ -82,7 +72,7 @@ const quads = (shape: GemmShape, subgroup: number): Estimated[] =>
       return step(kernel, { ...OPERANDS, residual: 'bias', c });
     },
     tiles,
-    busy: BUSY.lanes,
+    busy: BUSY,
     work,
   }));
 
@@ -95,7 +85,7 @@ const lanes = (shape: GemmShape, subgroup: number): Estimated[] =>
       name: lanesName(tile),
       step: (epilogue, c, depth) => step(gemmLanes(shape, { ...tile, subgroup }, epilogue, depth), { ...OPERANDS, c }),
       tiles,
-      busy: BUSY.lanes,
+      busy: BUSY,
       // The work of overhanging edges counts.
       work: tiles * (shape.k * (loads * LOAD + rows * columns) + 2 * rows * columns * LOAD),
     };

@@ -46,7 +46,7 @@ test('Tint compiles the base variants on a device without features and with the 
 });
 
 test('Tint compiles every variant where its features exist', async () => {
-  const device = await validationDevice(['subgroups', 'shader-f16']);
+  const device = await validationDevice(['subgroups', 'shader-f16', 'chromium-experimental-subgroup-matrix']);
   const missing = kernels
     .flatMap(({ requires }) => requires.features ?? [])
     .filter((feature) => !device.features.has(feature));
@@ -56,16 +56,17 @@ test('Tint compiles every variant where its features exist', async () => {
 });
 
 // Dawn's instance must outlive its devices.
-const gpu = create(['backend=null']);
+const gpu = create(['backend=null', 'enable-dawn-features=allow_unsafe_apis']);
 
 /** A device of Dawn's null backend: it validates all and runs nothing, and has every feature on any machine. */
-async function validationDevice(requiredFeatures: GPUFeatureName[]): Promise<GPUDevice> {
+async function validationDevice(features: string[]): Promise<GPUDevice> {
   Object.assign(globalThis, globals);
   const adapter = (await gpu.requestAdapter())!;
   const { maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupSizeX, maxComputeWorkgroupStorageSize } =
     adapter.limits;
   const largest = { maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupSizeX, maxComputeWorkgroupStorageSize };
-  return adapter.requestDevice({ requiredFeatures, requiredLimits: requiredFeatures.length > 0 ? largest : {} });
+  const requiredFeatures = features as GPUFeatureName[];
+  return adapter.requestDevice({ requiredFeatures, requiredLimits: features.length > 0 ? largest : {} });
 }
 
 test('naga compiles the base variants', async () => {

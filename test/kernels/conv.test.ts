@@ -198,12 +198,12 @@ test('the candidates of a device without subgroups need none, and are as good wi
       [...candidates(s, { ...kernels.PORTABLE, subgroupSize })].map(({ name }) => name.replace(/^conv\.\w+\./, ''));
     const [portable, wide, lanes] = [namesOf(0), namesOf(32), namesOf(8)];
     assert.equal(wide, portable);
-    assert.match(portable.join(), /^(tile\.[\dx]+,)+direct$/);
+    assert.match(portable.join(), /^(implicit\.[\dx]+,){4}(tile\.[\dx]+,)+direct$/);
     assert.match(lanes.join(), 'lanes.');
     assert.match(lanes.join(), 'winograd4');
     assert.match(lanes.join(), 'im2col');
     assert.equal(
-      portable.filter((name) => !lanes.includes(name)),
+      portable.filter((name) => !lanes.includes(name) && !/^implicit\.(64|128)x/.test(name)),
       [],
     );
   }
@@ -212,7 +212,7 @@ test('the candidates of a device without subgroups need none, and are as good wi
   ];
   assert.equal(
     large.map(({ name }) => name),
-    ['conv.forward.im2col', 'conv.forward.direct'],
+    ['conv.forward.im2col', 'conv.forward.direct', 'conv.forward.implicit.32x32x4x4'],
   );
 });
 

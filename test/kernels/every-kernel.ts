@@ -3,7 +3,7 @@
  * A kernel or list of candidates missing here is a type error.
  */
 
-import type { Candidate, ConvShape, Kernel, MaskFuseShape, Plan, RoIAlignShape } from '@cim/kernels';
+import type { Candidate, ConvShape, Kernel, MaskFuseShape, Plan, RoIAlignShape, Target } from '@cim/kernels';
 import * as kernels from '@cim/kernels';
 
 type Exports = typeof kernels;
@@ -20,7 +20,16 @@ const flags = (count: number): boolean[][] =>
   Array.from({ length: 2 ** count }, (_, bits) => Array.from({ length: count }, (_, i) => ((bits >> i) & 1) === 1));
 
 /** 0 is without subgroups; 4 SwiftShader, 8 lavapipe, 32 most GPUs. */
-const TARGETS = [0, 4, 8, 32].map((subgroupSize) => ({ ...kernels.PORTABLE, subgroupSize }));
+const TARGETS: readonly Target[] = [
+  ...[0, 4, 8].map((subgroupSize) => ({ ...kernels.PORTABLE, subgroupSize })),
+  {
+    ...kernels.PORTABLE,
+    subgroupSize: 32,
+    f16: true,
+    subgroupMatrices: kernels.SUBGROUP_MATRICES,
+    workgroupBytes: 32768,
+  },
+];
 
 const plans = <Options>(candidates: Iterable<Candidate<Options>>, options: Options): Plan[] =>
   [...candidates].map(({ plan }) => plan(options));
@@ -113,9 +122,6 @@ const KERNELS: Record<KernelFunction, readonly (Kernel<never> | Plan)[]> = {
   ),
   // gemm
   gemmLanes: [kernels.gemmLanes(gemm, { rows: 8, columns: 4, subgroup: 8 }, { bias: true })],
-  gemmTiled: flags(2).map(([transposeA, transposeB]) =>
-    kernels.gemmTiled({ ...gemm, transposeA, transposeB }, { bias: true }),
-  ),
   sumPartials: [kernels.sumPartials({ n, parts: 3 })],
   channelSum: [kernels.channelSum({ outer: 2, channels: 5, inner: 77, accumulate: true })],
   reluChannelSum: [kernels.reluChannelSum({ outer: 2, channels: 5, inner: 77, accumulate: true })],

@@ -63,18 +63,18 @@ test('what is tuned is kept, exported, used, and not tuned again', async () => {
 });
 
 test('the table shows gains, the summary what is wrong', () => {
-  const [name] = ['gemm.tiled'];
+  const [name] = ['gemm.blocked.32x32x4x4'];
   const operation = { key: 'k', family: 'gemm' } as never;
   const entry = {
     ...{ family: 'gemm', shape: {}, heuristic: 'gemm.lanes.16x4', winner: name },
     candidates: {
       'gemm.lanes.16x4': { status: 'timed', hash: '', seconds: 0.004 },
-      'gemm.tiled': { status: 'timed', hash: '', seconds: 0.002 },
+      'gemm.blocked.32x32x4x4': { status: 'timed', hash: '', seconds: 0.002 },
       'gemm.bad': { status: 'wrong', hash: '', message: 'element 3 is 4, not 5' },
       'gemm.endless': { status: 'timeout', hash: '', seconds: 20 },
     },
   } as const;
-  assert.match(tuneTable([{ operation, calls: 3, entry }]), /^k +3 +lanes.16x4 +4.00 +tiled +2.00 +2.00×$/m);
+  assert.match(tuneTable([{ operation, calls: 3, entry }]), /^k +3 +lanes.16x4 +4.00 +blocked.32x32x4x4 +2.00 +2.00×$/m);
   assert.equal(tuneSummary([{ operation, calls: 3, entry }]), [
     'All calls: 0.012 s as estimated, 0.006 s tuned, 2.00 times faster',
     'k: gemm.bad wrong: element 3 is 4, not 5',
@@ -97,8 +97,8 @@ test('a file that is none, or names kernels that do not exist, is a typed error 
   const file = join(folder, 'choices.json');
   const write = (choices: unknown, version = 1): void =>
     writeFileSync(file, JSON.stringify({ format: 'cim-kernel-choices', version, choices }));
-  write({ 'gemm-nn-1x1x1': 'gemm.tiled', 'gemm-nn-2x1x1': HEURISTIC });
-  assert.equal(readChoices(file), { 'gemm-nn-1x1x1': 'gemm.tiled', 'gemm-nn-2x1x1': HEURISTIC });
+  write({ 'gemm-nn-1x1x1': 'gemm.blocked.32x32x4x4', 'gemm-nn-2x1x1': HEURISTIC });
+  assert.equal(readChoices(file), { 'gemm-nn-1x1x1': 'gemm.blocked.32x32x4x4', 'gemm-nn-2x1x1': HEURISTIC });
   const refused = async (...words: string[]): Promise<void> => {
     const error = await rejection(() => readChoices(file));
     assert.instance(error, ReportedError);
