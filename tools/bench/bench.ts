@@ -1,7 +1,7 @@
 import type { AdapterDescription, Device } from '@cim/runtime';
 import type { BenchItem } from './item.ts';
 import { type MeasureHooks, type Measurement, type MeasureOptions, measureItems, timingOf } from './measure.ts';
-import { type Roofline, type RooflineSize, fastestMultiplyAdds, rooflineItems, rooflineOf } from './roofline.ts';
+import { fastestMultiplyAdds, type Roofline, type RooflineSize, rooflineItems, rooflineOf } from './roofline.ts';
 
 /** What `--json` writes. Times in seconds, rates a second. */
 export interface BenchResult {

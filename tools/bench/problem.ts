@@ -2,6 +2,8 @@
 import { type ConvShape, type GemmShape, outputHeight, outputWidth } from '@cim/kernels';
 import { type OperationName, operationOf } from '@cim/kernels/operations';
 import type { HRNetName } from '@cim/model/backbone/index';
+import type { PresetName } from '@cim/model/recipe/presets';
+import type { SampleSize } from '../step/sample.ts';
 import { deterministicValues } from '../verify/deterministic.ts';
 
 /** A convolution without bias, of x [n,ci,h,w] with weight [co,ci,kh,kw], or one of its gradients from dy, shaped like y. */
@@ -24,6 +26,11 @@ export interface NetworkProblem {
 
 /** What several libraries can be asked to compute. */
 export type Problem = ConvProblem | ProductProblem | NetworkProblem;
+
+/** What only we are asked to do: a step of training by a preset, or as many multiply-adds as there can be. */
+export type OwnProblem =
+  | { readonly family: 'trainingStep'; readonly shape: { readonly preset: PresetName } & SampleSize }
+  | { readonly family: 'multiplyAdd'; readonly shape: Readonly<Record<string, never>> };
 
 export const xShape = (s: ConvShape): number[] => [s.n, s.ci, s.h, s.w];
 export const weightShape = (s: ConvShape): number[] => [s.co, s.ci, s.kh, s.kw];

@@ -1,12 +1,14 @@
 import type { Device } from '@cim/runtime';
 import type { Command } from 'commander';
 import { type GlobalOptions, parseCount, parseSize, parseWhole } from '../cli/options.ts';
+import { ConfigError } from '../errors.ts';
 
 interface Options {
   readonly filter: string[];
   readonly quick: boolean;
   readonly peers: boolean;
   readonly json?: string;
+  readonly html?: string;
 }
 
 interface MemoryOptions {
@@ -25,12 +27,14 @@ export function register(program: Command): void {
     .option('--quick', 'fewer repeats, and a tenth of the regions of interest', false)
     .option('--peers', 'compare with other WebGPU libraries and with PyTorch; installs them at first', false)
     .option('--json <file>', 'write all figures to a file')
-    .action(async ({ peers, filter, quick, json }: Options, command: Command) => {
+    .option('--html <file>', 'with --peers: write a page with charts')
+    .action(async ({ peers, filter, quick, json, html }: Options, command: Command) => {
       if (peers) {
         const { benchPeers } = await import('../bench/compare/run.ts');
-        await benchPeers(command.optsWithGlobals<GlobalOptions>().driver, { filter, quick, json });
+        await benchPeers(command.optsWithGlobals<GlobalOptions>().driver, { filter, quick, json, html });
         return;
       }
+      if (html !== undefined) throw new ConfigError('--html is a page of the comparison.', 'Add --peers.');
       const { withDevice } = await import('../cli/with-device.ts');
       const { terminalReporter } = await import('../cli/reporter.ts');
       const { writeFileAtomic } = await import('../formats/atomic.ts');

@@ -9,7 +9,10 @@ import type { Reply, Request } from '../peers/contestant.ts';
 export interface Entrant {
   readonly id: string;
   readonly title: string;
+  readonly version?: string;
   readonly file: URL;
+  /** What runs the file where that is a script in Python. */
+  readonly python?: string;
 }
 
 export interface Surroundings {
@@ -88,8 +91,8 @@ export class Contender {
 
   #start(): Line {
     const env = { ...process.env, ...this.#surroundings.environment };
-    const { file } = this.entrant;
-    const line = file.pathname.endsWith('.py') ? this.#startPython(file, env) : this.#startNode(file, env);
+    const { file, python } = this.entrant;
+    const line = python === undefined ? this.#startNode(file, env) : this.#startPython(python, file, env);
     const { child } = line;
     for (const stream of [child.stdout, child.stderr]) {
       stream?.on('data', (data) => {
@@ -116,8 +119,8 @@ export class Contender {
     return { child, send: (request) => child.send(request, () => {}), lastWords: '' };
   }
 
-  #startPython(file: URL, env: NodeJS.ProcessEnv): Line {
-    const child = spawn('python3', [fileURLToPath(file)], { env, stdio: ['pipe', 'pipe', 'pipe'] });
+  #startPython(python: string, file: URL, env: NodeJS.ProcessEnv): Line {
+    const child = spawn(python, [fileURLToPath(file)], { env, stdio: ['pipe', 'pipe', 'pipe'] });
     // Writing to a process that is gone; its end is reported by itself.
     child.stdin.on('error', () => {});
     createInterface({ input: child.stdout }).on('line', (text) => {
@@ -127,9 +130,12 @@ export class Contender {
   }
 }
 
-/** The line that says most: the last one of an error, or the last one that is no warning. */
+/** The line that says most: the last one of an error, or the last one that is no warning; none of a stack. */
 function lastLine(text: string): string {
-  const lines = text.split('\n').map((line) => line.trim());
+  const lines = text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => !/^at /.test(line));
   const found = lines.findLast((line) => /error|exception|terminate/i.test(line));
   return found ?? lines.findLast((line) => line !== '' && !/^warning/i.test(line)) ?? '';
 }

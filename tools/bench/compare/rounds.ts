@@ -140,23 +140,27 @@ async function warmUp(
 }
 
 /** The fastest who computed the right thing, among those named. */
-export function best(outcomes: Readonly<Record<string, Outcome>>, ids: readonly string[]): string | undefined {
+export function best(
+  outcomes: Readonly<Record<string, Outcome>>,
+  ids: readonly string[],
+  time: 'wall' | 'cpu' = 'wall',
+): string | undefined {
   const right = ids.filter((id) => outcomes[id]?.status === 'measured');
-  return right.sort((a, b) => medianOf(outcomes[a])! - medianOf(outcomes[b])!)[0];
+  return right.sort((a, b) => medianOf(outcomes[a], time)! - medianOf(outcomes[b], time)!)[0];
 }
 
 /** Seconds of a run, whatever it computed. */
-export const medianOf = (outcome: Outcome | undefined): number | undefined =>
-  outcome && 'timing' in outcome ? outcome.timing.wall.median : undefined;
+export const medianOf = (outcome: Outcome | undefined, time: 'wall' | 'cpu' = 'wall'): number | undefined =>
+  outcome && 'timing' in outcome ? outcome.timing[time].median : undefined;
 
 /** How many times as long the best peer takes as we do; undefined where either has no right result. */
 export function ratioOf(
   outcomes: Readonly<Record<string, Outcome>>,
   ours: string,
   peers: readonly string[],
+  time: 'wall' | 'cpu' = 'wall',
 ): number | undefined {
-  const rival = best(outcomes, peers);
-  return rival !== undefined && outcomes[ours]?.status === 'measured'
-    ? medianOf(outcomes[rival])! / medianOf(outcomes[ours])!
-    : undefined;
+  const rival = best(outcomes, peers, time);
+  if (rival === undefined || outcomes[ours]?.status !== 'measured') return undefined;
+  return medianOf(outcomes[rival], time)! / medianOf(outcomes[ours], time)!;
 }

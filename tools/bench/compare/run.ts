@@ -2,37 +2,74 @@
 import type { DriverChoice } from '@cim/runtime/platform/driver';
 import { terminalReporter } from '../../cli/reporter.ts';
 import { writeFileAtomic } from '../../formats/atomic.ts';
-import { comparableItems, selectItems } from '../items.ts';
+import { selectItems } from '../items.ts';
+import { type ColdItem, coldItems, coldStarts } from './cold.ts';
 import { type ComparedItem, compareAll, FULL, QUICK } from './compare.ts';
+import type { Entrant } from './contender.ts';
+import { comparisonHtml } from './html.ts';
 import { installPeers } from './install.ts';
-import { OURS, PEERS } from './lineup.ts';
-import { comparisonTable, remarks } from './report.ts';
+import { comparisonItems } from './items.ts';
+import { natives, OURS, PEERS } from './lineup.ts';
+import { type Comparison, comparisonText } from './report.ts';
 import { surroundingsOf } from './surroundings.ts';
 
 export interface PeersOptions {
   readonly filter: readonly string[];
   readonly quick: boolean;
   readonly json?: string;
+  readonly html?: string;
 }
 
-export async function benchPeers(driver: DriverChoice, { filter, quick, json }: PeersOptions): Promise<void> {
-  const items = selectItems(comparableItems({ quick }), filter);
+/**
+ * Compares, prints tables and writes the files asked for.
+ * @throws ConfigError for a filter that names nothing, DownloadError when the peers cannot be installed,
+ * GpuUnavailableError without an adapter.
+ */
+export async function benchPeers(driver: DriverChoice, { filter, quick, json, html }: PeersOptions): Promise<void> {
+  const items = selectItems(comparisonItems({ quick }), filter);
   await installPeers(terminalReporter.info);
   const surroundings = await surroundingsOf(driver);
-  terminalReporter.info(`Running on ${surroundings.description}`);
-  const entrants = [OURS, ...PEERS];
-  const compared: ComparedItem[] = [];
-  const line = terminalReporter.progress('Comparing', items.length);
+  const { description, software } = surroundings;
+  terminalReporter.info(`Running on ${description}`);
+  const rivals = { peers: PEERS, natives: natives() };
+  const options = quick ? QUICK : FULL;
+  const compared = await collect<ComparedItem>(
+    'Comparing',
+    items.length,
+    compareAll([...rivals.peers, ...rivals.natives], items, surroundings, options),
+  );
+  const starting = coldItems(items);
+  const cold = await collect<ColdItem>(
+    'First results',
+    starting.length,
+    coldStarts([OURS, ...PEERS], starting, surroundings, options),
+  );
+  const name = ({ id, title, version }: Entrant) => ({ id, title, version });
+  const comparison: Comparison = {
+    ...{ adapter: description, software, ours: name(OURS) },
+    ...{ peers: rivals.peers.map(name), natives: rivals.natives.map(name) },
+    ...{ items: compared, cold },
+  };
+  console.log(comparisonText(comparison));
+  if (json !== undefined) await writeFileAtomic(json, JSON.stringify(comparison, null, 2));
+  if (html !== undefined) await writeFileAtomic(html, comparisonHtml(comparison));
+}
+
+/** All that is measured, under a progress bar. */
+async function collect<Item extends { readonly id: string }>(
+  label: string,
+  total: number,
+  measured: AsyncIterable<Item>,
+): Promise<Item[]> {
+  const line = terminalReporter.progress(label, total);
+  const items: Item[] = [];
   try {
-    for await (const item of compareAll(entrants, items, surroundings, quick ? QUICK : FULL)) {
-      compared.push(item);
+    for await (const item of measured) {
+      items.push(item);
       line.advance(1, item.id);
     }
+    return items;
   } finally {
     line.stop();
   }
-  console.log(comparisonTable(compared, OURS, PEERS, []));
-  for (const remark of remarks(compared, entrants)) console.log(remark);
-  if (json !== undefined)
-    await writeFileAtomic(json, JSON.stringify({ adapter: surroundings.description, items: compared }, null, 2));
 }

@@ -12,7 +12,9 @@ const OPEN_LIMIT = 120;
  * loader and the driver are named in its environment.
  * @throws GpuUnavailableError when there is none.
  */
-export async function surroundingsOf(choice: DriverChoice): Promise<Surroundings & { readonly description: string }> {
+export async function surroundingsOf(
+  choice: DriverChoice,
+): Promise<Surroundings & { readonly description: string; readonly software: boolean }> {
   const { adapter, driver, software } = await findAdapter(choice);
   const environment: Record<string, string> = {};
   if (software) {
@@ -24,6 +26,7 @@ export async function surroundingsOf(choice: DriverChoice): Promise<Surroundings
   const { description, vendor, device } = adapter.info;
   return {
     driver: driver === 'software' ? choice : driver,
+    software: driver !== 'hardware',
     description: `${driver}: ${description || `${vendor} ${device}`}`,
     environment,
     openLimit: OPEN_LIMIT,

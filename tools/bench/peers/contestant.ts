@@ -1,12 +1,12 @@
 /** A library under measurement, in a process of its own: it may bring its own Dawn, and it may crash. */
 import type { DriverChoice } from '@cim/runtime/platform/driver';
-import type { Problem } from '../problem.ts';
+import type { OwnProblem, Problem } from '../problem.ts';
 
-export interface Contestant {
+export interface Contestant<Question = Problem> {
   /** Loads the library and opens the adapter that it runs on. */
   open(driver: DriverChoice): Promise<void>;
   /** Brings the operands to the device; null: the library has no such operation. */
-  prepare(problem: Problem): Promise<Work | null>;
+  prepare(problem: Question): Promise<Work | null>;
 }
 
 export interface Work {
@@ -26,7 +26,7 @@ export interface Work {
 /** What the process is asked, one request at a time, and its replies. */
 export type Request =
   | { readonly type: 'open'; readonly driver: DriverChoice }
-  | { readonly type: 'prepare'; readonly problem: Problem; readonly places: readonly number[] }
+  | { readonly type: 'prepare'; readonly problem: Problem | OwnProblem; readonly places: readonly number[] }
   | { readonly type: 'sample'; readonly runs: number }
   | { readonly type: 'release' };
 
@@ -48,14 +48,14 @@ export interface Sample {
 export type Reply = { readonly value: unknown } | { readonly error: string };
 
 /** Answers the process that started this one, until it goes. */
-export function serve(contestant: Contestant): void {
+export function serve<Question>(contestant: Contestant<Question>): void {
   let work: Work | null = null;
   const answer = async (request: Request): Promise<unknown> => {
     switch (request.type) {
       case 'open':
         return contestant.open(request.driver);
       case 'prepare': {
-        work = await contestant.prepare(request.problem);
+        work = await contestant.prepare(request.problem as Question);
         if (!work) return null;
         const begin = performance.now();
         await work.build?.();

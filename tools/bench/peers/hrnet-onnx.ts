@@ -8,6 +8,9 @@ export type Weights = (name: string, shape: readonly number[]) => Float32Array;
 interface Feature {
   readonly value: string;
   readonly channels: number;
+  /** Pixels along each axis, of the image's. */
+  readonly height: number;
+  readonly width: number;
 }
 
 interface ConvOptions {
@@ -16,18 +19,21 @@ interface ConvOptions {
   readonly bias?: boolean;
 }
 
-/** Of images [1,3,height,width], both multiples of 32, to features [1,finalChannels,height/32,width/32]. */
+/**
+ * Of images [1,3,height,width], both multiples of 32, to features [1,finalChannels,height/32,width/32]. `flops` are those
+ * of the convolutions, a multiply-add counts 2.
+ */
 export function hrnetOnnx(
   config: HRNetConfig,
   [height, width]: readonly [number, number],
   weights: Weights,
-): OnnxGraph {
+): { graph: OnnxGraph; flops: number } {
   const graph = new OnnxGraph();
   const net = new Builder(graph, weights);
   const { head, stage1, stemChannels, stages } = config;
   if (head.type !== 'classification') throw new RangeError(`An HRNet with a ${head.type} head is not exported.`);
 
-  let x: Feature = { value: graph.input('image', [1, 3, height, width]), channels: 3 };
+  let x: Feature = { value: graph.input('image', [1, 3, height, width]), channels: 3, height, width };
   for (const i of [1, 2]) {
     x = net.norm(`bn${i}`, net.conv(`conv${i}`, x, stemChannels, { kernel: 3, stride: 2 }));
     x = net.relu(x);
@@ -50,13 +56,15 @@ export function hrnetOnnx(
   const last = net.conv('final_layer.0', y, head.finalChannels, { kernel: 1, bias: true });
   const features = net.relu(net.norm('final_layer.1', last), 'features');
   graph.output(features.value, [1, head.finalChannels, height / 32, width / 32]);
-  return graph;
+  return { graph, flops: net.flops };
 }
 
 /** Layers under their names in the state dict. */
 class Builder {
+  flops = 0;
   readonly #graph: OnnxGraph;
   readonly #weights: Weights;
+  readonly #scales = new Set<number>();
 
   constructor(graph: OnnxGraph, weights: Weights) {
     this.#graph = graph;
@@ -68,46 +76,43 @@ class Builder {
   }
 
   /** Padded to keep the size at stride 1. */
-  conv(
-    path: string,
-    { value, channels }: Feature,
-    to: number,
-    { kernel, stride = 1, bias = false }: ConvOptions,
-  ): Feature {
-    const inputs = [value, this.#tensor(`${path}.weight`, [to, channels, kernel, kernel])];
+  conv(path: string, x: Feature, to: number, { kernel, stride = 1, bias = false }: ConvOptions): Feature {
+    const inputs = [x.value, this.#tensor(`${path}.weight`, [to, x.channels, kernel, kernel])];
+    const [height, width] = [x.height / stride, x.width / stride];
+    this.flops += 2 * height * width * to * x.channels * kernel ** 2;
     if (bias) inputs.push(this.#tensor(`${path}.bias`, [to]));
     const attributes = {
       kernel_shape: [kernel, kernel],
       strides: [stride, stride],
       pads: new Array<number>(4).fill((kernel - 1) / 2),
     };
-    return { value: this.#graph.node('Conv', inputs, attributes), channels: to };
+    return { value: this.#graph.node('Conv', inputs, attributes), channels: to, height, width };
   }
 
-  norm(path: string, { value, channels }: Feature): Feature {
+  norm(path: string, x: Feature): Feature {
     const state = ['weight', 'bias', 'running_mean', 'running_var'].map((name) =>
-      this.#tensor(`${path}.${name}`, [channels]),
+      this.#tensor(`${path}.${name}`, [x.channels]),
     );
-    return { value: this.#graph.node('BatchNormalization', [value, ...state]), channels };
+    return { ...x, value: this.#graph.node('BatchNormalization', [x.value, ...state]) };
   }
 
-  relu({ value, channels }: Feature, name?: string): Feature {
-    return { value: this.#graph.node('Relu', [value], {}, name), channels };
+  relu(x: Feature, name?: string): Feature {
+    return { ...x, value: this.#graph.node('Relu', [x.value], {}, name) };
   }
 
   add(a: Feature, b: Feature): Feature {
-    return { value: this.#graph.node('Add', [a.value, b.value]), channels: a.channels };
+    return { ...a, value: this.#graph.node('Add', [a.value, b.value]) };
   }
 
   /** Repeats every pixel `scale` times along both axes. */
-  #enlarge({ value, channels }: Feature, scale: number): Feature {
+  #enlarge(x: Feature, scale: number): Feature {
     const name = `scales${scale}`;
     if (!this.#scales.has(scale)) this.#graph.initializer(name, [4], Float32Array.of(1, 1, scale, scale));
     this.#scales.add(scale);
     const attributes = { mode: 'nearest', coordinate_transformation_mode: 'asymmetric', nearest_mode: 'floor' };
-    return { value: this.#graph.node('Resize', [value, '', name], attributes), channels };
+    const value = this.#graph.node('Resize', [x.value, '', name], attributes);
+    return { ...x, value, height: x.height * scale, width: x.width * scale };
   }
-  readonly #scales = new Set<number>();
 
   /** Convolution and batch norm, `0` and `1` below the path. */
   convNorm(path: string, x: Feature, to: number, options: ConvOptions): Feature {

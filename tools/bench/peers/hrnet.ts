@@ -17,7 +17,6 @@ export async function hrnetRun(device: Device, { shape }: NetworkProblem): Promi
   ]);
   await parameters.load(new Map(state));
   const image = device.tensor(operandValues('image', 3 * height * width), [1, 3, height, width]);
-  await device.finish();
   const pass = { tape: new Tape(device, { recording: false }), batchStatistics: false };
   let features: Tensor | undefined;
   return {

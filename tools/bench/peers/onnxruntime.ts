@@ -43,8 +43,8 @@ async function exported(problem: Problem): Promise<{ graph: OnnxGraph; inputs: O
       const { hrnetOnnx } = await import('./hrnet-onnx.ts');
       const { networkTensor } = await import('./hrnet-weights.ts');
       const { name, height, width } = problem.shape;
-      const network = hrnetOnnx(hrnet(name), [height, width], networkTensor);
-      return { graph: network, inputs: [['image', [1, 3, height, width]]] };
+      const { graph } = hrnetOnnx(hrnet(name), [height, width], networkTensor);
+      return { graph, inputs: [['image', [1, 3, height, width]]] };
     }
     case 'gemm': {
       const { m, n, k, transposeA, transposeB } = problem.shape;
