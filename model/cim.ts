@@ -160,9 +160,16 @@ export class Cim {
     this.heads = new ClsIouModel(root.child('cls_iou_model'), this.region.hidden, config.classes, config.branches);
   }
 
-  /** Class and IoU probabilities of every proposal, image by image. Batch norm statistics are frozen. */
-  forward(tape: Tape, { images, rois, masks, counts }: Batch): HeadScores[] {
-    const pass: Pass = { tape, batchStatistics: false };
+  /**
+   * Class and IoU probabilities of every proposal, image by image. Batch norm statistics are frozen.
+   * @param options.recompute less memory for more time: parts of the backbone run again in the backward pass.
+   */
+  forward(
+    tape: Tape,
+    { images, rois, masks, counts }: Batch,
+    { recompute = false }: { recompute?: boolean } = {},
+  ): HeadScores[] {
+    const pass: Pass = { tape, batchStatistics: false, recompute };
     const features = this.backbone.forward(pass, images);
     return this.heads.forward(pass, this.region.forward(pass, features, rois, masks), counts);
   }

@@ -20,6 +20,9 @@ export interface MemoryUse {
   readonly reserved: number;
 }
 
+/** How many times larger than needed a free buffer may be to be used rather than another be made. */
+const LARGEST_FIT = 2;
+
 /** Buffers are binned so that waste stays under 1/8 and 16 MiB, and changing shapes reuse each other's memory. */
 function sizeClass(bytes: number): number {
   const size = Math.max(256, bytes);
@@ -61,10 +64,10 @@ export class MemoryPool {
 
   acquire(bytes: number): Block {
     const capacity = Math.min(sizeClass(bytes), this.#device.limits.maxBufferSize);
-    let block = this.#free.get(capacity)?.pop();
+    let block = this.#fitting(capacity);
     if (block) {
       this.#idle.delete(block);
-      this.#idleBytes -= capacity;
+      this.#idleBytes -= block.capacity;
     } else {
       if (this.#reserved + capacity > this.#budget) this.#trim(this.#reserved + capacity - this.#budget);
       if (this.#reserved + capacity > this.#budget) {
@@ -80,12 +83,23 @@ export class MemoryPool {
       block = { id: this.#nextId++, buffer, capacity, requested: 0 };
       this.#reserved += capacity;
     }
-    this.#live += capacity;
+    this.#live += block.capacity;
     block.requested = bytes;
     this.#requested += bytes;
     this.#peak = Math.max(this.#peak, this.#live);
     this.onChange?.(this.use);
     return block;
+  }
+
+  /** A free block of the capacity, or the smallest larger one that is not wasted on it. */
+  #fitting(capacity: number): Block | undefined {
+    const exact = this.#free.get(capacity)?.pop();
+    if (exact) return exact;
+    let best: number | undefined;
+    for (const [own, { length }] of this.#free) {
+      if (length > 0 && own > capacity && own <= Math.min(LARGEST_FIT * capacity, best ?? Infinity)) best = own;
+    }
+    return best === undefined ? undefined : this.#free.get(best)!.pop();
   }
 
   release(block: Block): void {

@@ -56,6 +56,8 @@ export class Tape {
   /** False where only the gradients of inputs are asked for. */
   readonly #trains: boolean;
   #nodes: Node[] = [];
+  /** Whether an operation would have been recorded, had this tape been recording. */
+  #passed = false;
   readonly #gradients = new Map<Tensor, Tensor>();
   readonly #kept = new Set<Tensor>();
   readonly #windows = new Map<Tensor, { output: Tensor; offset: number }>();
@@ -91,8 +93,71 @@ export class Tape {
       output.requiresGrad = true;
       this.#nodes.push({ name, inputs, output, backward, saved });
     } else {
+      this.#passed ||= inputs.some((t) => this.#wants(t));
       for (const tensor of saved) tensor.dispose();
     }
+    return output;
+  }
+
+  /**
+   * Runs a part of a network and frees what it made beside its output, unless operations recorded meanwhile need it:
+   * all intermediate results where there is no gradient to give.
+   */
+  section(work: () => Tensor): Tensor {
+    const before = this.#nodes.length;
+    const run = () => {
+      const result = work();
+      const needed = this.#nodes.slice(before).flatMap(({ inputs, output, saved }) => [...inputs, ...saved, output!]);
+      return { result, needed, kept: [...this.#kept] };
+    };
+    return this.device.scope(run).result;
+  }
+
+  /**
+   * {@link section} that records only its inputs: `work` runs again in the backward pass, for less memory
+   * (torch.utils.checkpoint; Chen et al. 2016). It must do the same both times, on the tape and the inputs it is given,
+   * and record no loss.
+   */
+  checkpoint(inputs: readonly Tensor[], work: (tape: Tape, inputs: readonly Tensor[]) => Tensor): Tensor {
+    if (!this.recording) return this.section(() => work(this, inputs));
+    const { device } = this;
+    const trains = this.#trains;
+    const probe = new Tape(device, { recording: false, trains });
+    const output = probe.section(() => work(probe, inputs));
+    if (!probe.#passed) return output;
+    output.requiresGrad = true;
+    const backward = (sink: Sink, gradient: Tensor): void => {
+      const inner = new Tape(device, { trains });
+      const leaves = new Map<Tensor, Tensor>();
+      inputs.forEach((input, i) => {
+        if (leaves.has(input)) return;
+        const leaf = input.reshape(input.shape);
+        leaf.requiresGrad = sink.wants(i);
+        leaves.set(input, leaf);
+        // Gradients go on adding up in the order that they would without the checkpoint.
+        const begun = this.#gradients.get(input);
+        if (begun) inner.#gradients.set(leaf, begun);
+      });
+      const again = inner.section(() =>
+        work(
+          inner,
+          inputs.map((input) => leaves.get(input)!),
+        ),
+      );
+      inner.#gradients.set(again, gradient.reshape(again.shape));
+      inner.backward();
+      for (const [input, leaf] of leaves) {
+        const own = inner.takeGradient(leaf);
+        if (own && (isParameter(input) || this.#windows.has(input))) {
+          sink.pass(inputs.indexOf(input), own);
+          own.dispose();
+        } else if (own) {
+          this.#gradients.set(input, own);
+        }
+        leaf.dispose();
+      }
+    };
+    this.#nodes.push({ name: 'checkpoint', inputs, output, backward, saved: [] });
     return output;
   }
 

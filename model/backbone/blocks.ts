@@ -1,5 +1,5 @@
 import type { Tensor } from '@cim/runtime';
-import { ConvBatchNorm, type Initialisation, numbered, type Pass, sequential } from '../nn/layers.ts';
+import { ConvBatchNorm, type Initialisation, numbered, type Pass, part, sequential } from '../nn/layers.ts';
 import type { Scope } from '../nn/parameters.ts';
 
 /** A residual block of HRNet and ResNet. */
@@ -98,6 +98,7 @@ export class Layer {
   }
 
   forward(pass: Pass, x: Tensor): Tensor {
-    return this.#blocks.reduce((features, block) => block.forward(pass, features), x);
+    const run = (features: Tensor, block: Block) => part(pass, [features], (own, [input]) => block.forward(own, input));
+    return pass.tape.section(() => this.#blocks.reduce(run, x));
   }
 }

@@ -1,5 +1,5 @@
 import { functional as F, type Tensor } from '@cim/runtime';
-import { ConvBatchNorm, numbered, type Pass, sequential } from '../nn/layers.ts';
+import { ConvBatchNorm, numbered, type Pass, part, sequential } from '../nn/layers.ts';
 import type { Scope } from '../nn/parameters.ts';
 import type { Backbone } from './backbone.ts';
 import { BasicBlock, Bottleneck, Layer } from './blocks.ts';
@@ -193,23 +193,26 @@ class HighResolutionModule {
   }
 
   forward(pass: Pass, inputs: Tensor[]): Tensor[] {
-    const { tape } = pass;
-    const branches = inputs.map((x, i) => this.#branches[i].forward(pass, x));
-    return this.#fuse.map((row, i) => {
-      let sum = branches[i];
-      const last = row.findLastIndex((path) => path !== null);
-      row.forEach((path, j) => {
-        if (path === null) return;
-        const relu = j === last;
-        if (j > i) {
-          sum = F.addUpsampled(tape, sum, path[0].forward(pass, branches[j]), 2 ** (j - i), { relu });
-          return;
-        }
-        const hidden = path.slice(0, -1).reduce((x, layer) => layer.forward(pass, x, { relu: true }), branches[j]);
-        sum = path.at(-1)!.forward(pass, hidden, { residual: sum, relu });
-      });
-      return sum;
+    const branches = inputs.map((input, i) => part(pass, [input], (own, [x]) => this.#branches[i].forward(own, x)));
+    return this.#fuse.map((_, i) => part(pass, branches, (own, all) => this.#fused(own, i, all)));
+  }
+
+  /** All branches at the width and resolution of branch i, summed. */
+  #fused(pass: Pass, i: number, branches: readonly Tensor[]): Tensor {
+    const row = this.#fuse[i];
+    const last = row.findLastIndex((path) => path !== null);
+    let sum = branches[i];
+    row.forEach((path, j) => {
+      if (path === null) return;
+      const relu = j === last;
+      if (j > i) {
+        sum = F.addUpsampled(pass.tape, sum, path[0].forward(pass, branches[j]), 2 ** (j - i), { relu });
+        return;
+      }
+      const hidden = path.slice(0, -1).reduce((x, layer) => layer.forward(pass, x, { relu: true }), branches[j]);
+      sum = path.at(-1)!.forward(pass, hidden, { residual: sum, relu });
     });
+    return sum;
   }
 }
 

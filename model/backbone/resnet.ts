@@ -1,5 +1,5 @@
 import { functional as F, type Tensor } from '@cim/runtime';
-import { ConvBatchNorm, type Pass, sequential } from '../nn/layers.ts';
+import { ConvBatchNorm, type Pass, part, sequential } from '../nn/layers.ts';
 import type { Scope } from '../nn/parameters.ts';
 import type { Backbone } from './backbone.ts';
 import { Bottleneck, Layer } from './blocks.ts';
@@ -50,8 +50,9 @@ export class ResNet implements Backbone {
 
   /** @param observe is shown the output of every stage: res1, res2, … */
   forward(pass: Pass, image: Tensor, observe?: (name: string, features: Tensor) => void): Tensor {
-    let x = this.#stem.forward(pass, image, { relu: true });
-    x = F.maxPool2d(pass.tape, x, { kernel: 3, stride: 2, padding: 1 });
+    let x = part(pass, [image], (own, [input]) =>
+      F.maxPool2d(own.tape, this.#stem.forward(own, input, { relu: true }), { kernel: 3, stride: 2, padding: 1 }),
+    );
     observe?.('res1', x);
     this.#stages.forEach((stage, i) => {
       x = stage.forward(pass, x);

@@ -1,5 +1,5 @@
 import { functional as F, type Tensor } from '@cim/runtime';
-import { Conv2d, type Pass } from '../nn/layers.ts';
+import { Conv2d, type Pass, part } from '../nn/layers.ts';
 import type { Scope } from '../nn/parameters.ts';
 import type { Backbone } from './backbone.ts';
 
@@ -51,8 +51,10 @@ export class Vgg implements Backbone {
   forward(pass: Pass, image: Tensor, observe?: (name: string, features: Tensor) => void): Tensor {
     let x = image;
     this.#blocks.forEach(({ convs, pooled }, i) => {
-      x = convs.reduce((features, conv) => conv.forward(pass, features, { relu: true }), x);
-      if (pooled) x = F.maxPool2d(pass.tape, x, { kernel: 2, stride: 2 });
+      x = part(pass, [x], (own, [input]) => {
+        const features = convs.reduce((y, conv) => conv.forward(own, y, { relu: true }), input);
+        return pooled ? F.maxPool2d(own.tape, features, { kernel: 2, stride: 2 }) : features;
+      });
       observe?.(`conv${i + 1}`, x);
     });
     return x;

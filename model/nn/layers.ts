@@ -7,8 +7,24 @@ export interface Pass {
   readonly tape: Tape;
   /** Batch norm uses (and updates from) the batch's statistics instead of the frozen running ones. */
   readonly batchStatistics: boolean;
+  /** Keep few activations: parts of the network run again in the backward pass, see {@link part}. */
+  readonly recompute?: boolean;
   /** Gradients spread positive evidence instead of derivatives: excitation back-propagation (lib/prm/prm_modules.py). */
   readonly excitation?: boolean;
+}
+
+/**
+ * Runs a part of a network. Its intermediate results are freed where no gradient needs them, and with `recompute` where
+ * one does. With the batch's statistics a part must not run twice: it would update the running ones twice.
+ */
+export function part(
+  pass: Pass,
+  inputs: readonly Tensor[],
+  run: (pass: Pass, inputs: readonly Tensor[]) => Tensor,
+): Tensor {
+  const { tape, recompute, batchStatistics } = pass;
+  if (!recompute || batchStatistics) return tape.section(() => run(pass, inputs));
+  return tape.checkpoint(inputs, (own, again) => run({ ...pass, tape: own, recompute: false }, again));
 }
 
 /** `torch` is PyTorch's default, U(±1/√fan_in); `he` is N(0, 2/fan_in), which a deep ReLU chain from scratch needs. */

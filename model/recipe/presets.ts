@@ -110,7 +110,13 @@ const fromScratch = (budget: Budget): Recipe => ({
     maskIouHead: true,
     bigProposalsAreBackground: false,
   },
-  training: { steps: budget.steps, imagesPerStep: 4, imagesPerPass: 4, view: { type: 'jitter', ...jitter } },
+  training: {
+    steps: budget.steps,
+    imagesPerStep: 4,
+    imagesPerPass: 4,
+    recompute: false,
+    view: { type: 'jitter', ...jitter },
+  },
   solver: {
     ...adam,
     schedule: {

@@ -30,6 +30,8 @@ export interface CimTraining {
   readonly imagesPerStep: number;
   /** How many of them, of equal size, go through the network together: faster, for more memory. */
   readonly imagesPerPass: number;
+  /** Less memory for more time: parts of the backbone run again in the backward pass. */
+  readonly recompute?: boolean;
   readonly view: TrainingView;
 }
 
@@ -76,7 +78,7 @@ export async function trainCim(
   options: CimTraining & Pick<LoopOptions, 'start' | 'onStep' | 'savesAt'>,
 ): Promise<void> {
   const terms = lossTerms(cim.config);
-  const { imagesPerStep, imagesPerPass, view } = options;
+  const { imagesPerStep, imagesPerPass, recompute, view } = options;
   const sequence = new SampleSequence(source, generator.seed);
   const overlaps = new OverlapCache(device);
   const finished = trainLoop({
@@ -95,7 +97,7 @@ export async function trainCim(
       for (const group of equalSizes(draws, imagesPerPass)) {
         device.scope(() => {
           const tape = new Tape(device);
-          const scores = cim.forward(tape, uploadBatch(device, group));
+          const scores = cim.forward(tape, uploadBatch(device, group), { recompute });
           group.forEach(({ index, sample }, i) => {
             const supervision = uploadSupervision(device, sample, overlaps);
             const losses = cim.losses(tape, scores[i], supervision, antiNoiseFor(generator.seed, step, index));

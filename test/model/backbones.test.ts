@@ -105,4 +105,38 @@ for (const config of small) {
   });
 }
 
+const hrnetOf = (freezeAt: 0 | 2): BackboneConfig => ({
+  type: 'hrnet',
+  stemChannels: 4,
+  stage1: { blocks: 2, channels: 2 },
+  stages: [
+    { modules: 1, blocks: [1, 1], channels: [4, 6] },
+    { modules: 2, blocks: [2, 1, 1], channels: [4, 6, 8] },
+  ],
+  head: { type: 'classification', channels: [2, 3, 4], finalChannels: 10 },
+  freezeAt,
+});
+for (const config of [...small, hrnetOf(0), hrnetOf(2)]) {
+  test(`${JSON.stringify(config)}: recomputed activations give the same gradients, to the bit`, async () => {
+    const device = await testDevice();
+    const store = new ParameterStore(device, new Generator(1));
+    const backbone = createBackbone(store.scope(), config);
+    const image = device.tensor(randomArray([2 * 3 * 35 * 40], 1), [2, 3, 35, 40]);
+    const gradients = async (recompute: boolean) => {
+      store.zeroGrad();
+      device.scope(() => {
+        const tape = new Tape(device);
+        const y = backbone.forward({ tape, batchStatistics: false, recompute }, image);
+        tape.backward(y, device.tensor(randomArray(y.shape, 2), y.shape));
+      });
+      return Promise.all(store.arenas.map((arena) => arena.gradients.read()));
+    };
+    const plain = await gradients(false);
+    assert.ok(plain.every((values) => values.some((v) => v !== 0)));
+    assert.equal(await gradients(true), plain);
+    store.dispose();
+    image.dispose();
+  });
+}
+
 test.run();

@@ -118,15 +118,21 @@ test('items are chosen by shape, kind or id; another name is a typed error', asy
 });
 
 test('a step holds what its tensors need and reserves no less', async () => {
-  const recipe = presets.small;
+  const recipe = presets['demo-hrnet'];
   const device = await Device.open({ driver: testDriver() });
   try {
-    const { events, lowerBound, peak } = await measureStepMemory(device, {
-      ...{ recipe, classes: 5, width: 40, height: 31, proposals: 4 },
-    });
+    const size = { classes: 5, width: 320, height: 240, proposals: 4 };
+    const { events, standing, lowerBound, peak } = measureStepMemory(device, { ...size, recipe });
     assert.ok(events > 100, String(events));
-    assert.ok(lowerBound > 0 && lowerBound <= peak, `${lowerBound} of ${peak}`);
+    assert.ok(0 < standing && standing < lowerBound && lowerBound <= peak, `${standing}, ${lowerBound} of ${peak}`);
+    assert.ok(peak < 1.3 * lowerBound, `${peak} is too far from ${lowerBound}`);
     assert.is(device.memory.onChange, undefined);
+    assert.is(device.memoryUse.live, 0);
+    assert.is(device.dispatches, 0);
+    const training = { ...recipe.training, recompute: true };
+    const less = measureStepMemory(device, { ...size, recipe: { ...recipe, training } });
+    assert.is(less.standing, standing);
+    assert.ok(less.lowerBound < lowerBound, `${less.lowerBound} instead of ${lowerBound}`);
   } finally {
     await device.close();
   }

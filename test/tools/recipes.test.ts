@@ -22,6 +22,7 @@ test('the paper’s experiments: four images a step, ten test passes, its thresh
     steps: 45_000,
     imagesPerStep: 4,
     imagesPerPass: 1,
+    recompute: false,
     view: { type: 'resize', sizes: [480, 576, 688, 864, 1200] },
   });
   assert.equal(voc.solver.schedule.decay, { type: 'step', decaySteps: [30_000], gamma: 0.1 });

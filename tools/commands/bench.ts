@@ -16,6 +16,7 @@ interface MemoryOptions {
   readonly size: readonly [height: number, width: number];
   readonly proposals: number;
   readonly classes: number;
+  readonly recompute: boolean;
 }
 
 /** `cim bench` and `cim bench memory`. */
@@ -65,13 +66,15 @@ export function register(program: Command): void {
     .option('--size <height×width>', 'of the image, pixels', parseSize, [128, 160])
     .option('--proposals <count>', 'proposals of the image', parseWhole, 64)
     .option('--classes <count>', 'classes without background', parseCount, 20)
+    .option('--recompute', 'run parts of the backbone again in the backward pass, as training.recompute does', false)
     .action(async ({ size: [height, width], ...options }: MemoryOptions, command: Command) => {
       const { withDevice } = await import('../cli/with-device.ts');
       const { chooseRecipe } = await import('../pipeline/recipe-options.ts');
       const { measureStepMemory, memoryLines } = await import('../bench/memory.ts');
-      const recipe = await chooseRecipe({ preset: options.recipe, set: [] });
+      const set = options.recompute ? ['training.recompute=true'] : [];
+      const recipe = await chooseRecipe({ preset: options.recipe, set });
       await withDevice(command.optsWithGlobals<GlobalOptions>(), async (device) =>
-        console.log(memoryLines(await measureStepMemory(device, { ...options, recipe, height, width })).join('\n')),
+        console.log(memoryLines(measureStepMemory(device, { ...options, recipe, height, width })).join('\n')),
       );
     });
 }

@@ -128,6 +128,7 @@ export function recipeOf(
       steps: round(SOLVER.MAX_ITER * stepScale),
       imagesPerStep: batchSize * iterSize,
       imagesPerPass: 1,
+      recompute: false,
       view: { type: 'resize', sizes: TRAIN.SCALES },
     },
     solver: {

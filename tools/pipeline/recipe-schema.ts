@@ -102,6 +102,7 @@ export const recipeSchema: z.ZodType<Recipe> = z.strictObject({
     steps: count,
     imagesPerStep: count,
     imagesPerPass: count,
+    recompute: z.boolean().default(false),
     view: z.discriminatedUnion('type', [
       jitter.extend({ type: z.literal('jitter') }),
       z.strictObject({ type: z.literal('resize'), sizes: z.array(z.int().min(16).max(4096)).min(1) }),
