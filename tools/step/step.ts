@@ -88,7 +88,7 @@ export async function prepareTraining(device: Device, options: Omit<StepOptions,
       await lap();
 
       const tape = new Tape(device);
-      const [scores] = cim.forward(tape, batch);
+      const [scores] = cim.forward(tape, batch, { recompute: recipe.training.recompute });
       const antiNoise = (branch: number) => ({ seed: recipe.seed, counter: branch * 2 ** 20 });
       gather(device, lossParts(cim.losses(tape, scores, supervision, antiNoise)), values, 0);
       const forward = await lap();
