@@ -7,6 +7,13 @@ export interface KernelSpan {
   readonly flops: number;
   readonly bytes: number;
 }
+/** Time without a kernel, between the first and the last one of a trace. */
+export interface Idleness {
+  readonly nanoseconds: number;
+  /** The longest stretch of it, and the kernel that ended it; 0 and null when there is none. */
+  readonly longest: number;
+  readonly before: string | null;
+}
 const CAPACITY = 4096;
 
 /** Collects timestamps: two queries a compute pass, resolved at every submit. */
@@ -17,6 +24,8 @@ export class Tracer {
   readonly #pending: Promise<void>[] = [];
   #names: { name: string; flops: number; bytes: number }[] = [];
   readonly kernels: KernelSpan[] = [];
+  /** Rises with every {@link restart}. */
+  #trace = 0;
 
   constructor(device: GPUDevice) {
     this.#device = device;
@@ -41,6 +50,7 @@ export class Tracer {
   /** Records the resolve into the encoder that holds the passes; call the returned function after its submit. */
   resolve(encoder: GPUCommandEncoder): () => void {
     const names = this.#names;
+    const trace = this.#trace;
     this.#names = [];
     if (names.length === 0) return () => {};
     const bytes = names.length * 16;
@@ -54,13 +64,21 @@ export class Tracer {
       this.#pending.push(
         readback.mapAsync(GPUMapMode.READ).then(() => {
           const ticks = new BigUint64Array(readback.getMappedRange());
-          names.forEach((span, i) => {
-            this.kernels.push({ ...span, begin: Number(ticks[2 * i]), end: Number(ticks[2 * i + 1]) });
-          });
+          if (trace === this.#trace) {
+            names.forEach((span, i) => {
+              this.kernels.push({ ...span, begin: Number(ticks[2 * i]), end: Number(ticks[2 * i + 1]) });
+            });
+          }
           readback.destroy();
         }),
       );
     };
+  }
+
+  /** Forgets the kernels of everything submitted so far, done or not. */
+  restart(): void {
+    this.#trace++;
+    this.kernels.length = 0;
   }
 
   async settled(): Promise<void> {
@@ -89,6 +107,19 @@ export class Tracer {
       busy += end - begin;
     }
     return last > first ? busy / (last - first) : 0;
+  }
+
+  /** What else there was but kernels: copies, uploads, waiting for the host. */
+  get idle(): Idleness {
+    let [nanoseconds, longest, end] = [0, 0, Infinity];
+    let before: string | null = null;
+    for (const span of this.kernels.toSorted((a, b) => a.begin - b.begin)) {
+      const gap = Math.max(0, span.begin - end);
+      nanoseconds += gap;
+      if (gap > longest) [longest, before] = [gap, span.name];
+      end = end === Infinity ? span.end : Math.max(end, span.end);
+    }
+    return { nanoseconds, longest, before };
   }
 
   /** The Chrome trace format. */

@@ -29,6 +29,26 @@ test('every dispatch has its time, also when there are more than one query set h
   const spans = traceEvents.filter(({ ph }) => ph === 'X');
   assert.is(spans.length, count);
   assert.is(Math.min(...spans.map(({ ts }) => ts!)), 0);
+
+  // A new trace holds nothing that was submitted before it, even if it is not done yet.
+  device.run(axpy({ n, a: 1 }), { x, y });
+  device.flush();
+  tracer.restart();
+  device.run(axpy({ n, a: 1 }), { x, y });
+  await device.finish();
+  await tracer.settled();
+  assert.is(tracer.kernels.length, 1);
+  assert.equal(tracer.idle, { nanoseconds: 0, longest: 0, before: null });
+
+  // Only what neither of two overlapping kernels covers is idle.
+  const at = (name: string, begin: number, end: number) =>
+    tracer.kernels.push({ name, begin, end, flops: 0, bytes: 0 });
+  tracer.restart();
+  at('second', 10, 40);
+  at('first', 0, 9);
+  at('inside', 20, 30);
+  at('last', 45, 50);
+  assert.equal(tracer.idle, { nanoseconds: 6, longest: 5, before: 'last' });
   await device.close();
 });
 

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Cim } from '@cim/model/cim';
 import { presets } from '@cim/model/recipe/presets';
@@ -77,6 +78,19 @@ test('the command prints size, losses, times and memory', async () => {
   assert.match(stdout, /^small: [\d.]+ million parameters, [\d.]+ million trained; made in [\d.]+ s\n/);
   assert.match(stdout, /\nlosses: bag [\d.]+, .*\nseconds: forward [\d.]+, backward [\d.]+, solver [\d.]+\n/);
   assert.match(stdout, /\nmemory at most: GPU [\d.]+ GiB, process [\d.]+ GiB\n$/);
+});
+
+test('the trace is that of one step, which kernels fill', async () => {
+  const trace = join(temporaryFolder('step'), 'trace.json');
+  const { code, stderr } = await cim(
+    ...['step', '--driver', testDriver(), '--recipe', 'small', '--size', '32x40', '--proposals', '4', '--trace', trace],
+  );
+  assert.is(code, 0, stderr);
+  assert.match(stderr, /None ran for [\d.]+ ms in all, [\d.]+ ms at once, before [\w.]+\.\n/);
+  const { traceEvents } = JSON.parse(readFileSync(trace, 'utf8')) as { traceEvents: { name: string }[] };
+  const count = (name: string): number => traceEvents.filter((event) => event.name === name).length;
+  assert.is(count('roi.align'), 1);
+  assert.is(count('roi.alignBackward'), 1);
 });
 
 test('what the command cannot do is said', async () => {

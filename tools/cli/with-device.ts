@@ -48,8 +48,11 @@ async function writeTrace(device: Device, file: string): Promise<void> {
       (flops / nanoseconds).toFixed(1),
     ]);
   console.error(textTable(['kernel', 'dispatches', 'ms', 'GFLOP/s'], rows));
+  const { nanoseconds, longest, before } = device.tracer.idle;
+  const ms = (time: number): string => (time / 1e6).toFixed(2);
   console.error(
-    `Kernels ran in ${(100 * device.tracer.busyShare).toFixed(0)} % of the time between the first and the last.`,
+    `Kernels ran in ${(100 * device.tracer.busyShare).toFixed(0)} % of the time between the first and the last. ` +
+      `None ran for ${ms(nanoseconds)} ms in all, ${ms(longest)} ms at once${before ? `, before ${before}` : ''}.`,
   );
   console.error(`Trace of ${device.tracer.kernels.length} kernels: ${file}`);
 }

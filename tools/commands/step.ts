@@ -14,7 +14,10 @@ interface Options {
 export function register(program: Command): void {
   program
     .command('step')
-    .description("train a recipe's network for a step on a made-up image: what it takes of time and memory")
+    .description(
+      "train a recipe's network for a step on a made-up image: what it takes of time and memory; " +
+        '--trace adds a step, the traced one, that begins before the last one is done as in a training',
+    )
     .requiredOption('--recipe <name>', 'a preset, or a JSON or YAML file')
     .option('--size <height×width>', 'of the image, pixels', parseSize, [128, 160])
     .option('--proposals <count>', 'proposals of the image', parseCount, 8)

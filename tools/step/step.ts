@@ -5,7 +5,7 @@ import type { Recipe } from '@cim/model/recipe/recipe';
 import { Solver } from '@cim/model/solver/solver';
 import { gather } from '@cim/model/train/loss-terms';
 import { uploadBatch, uploadSupervision } from '@cim/model/train/sample';
-import { type Device, Generator, isParameter, ShardedTensor, Tape } from '@cim/runtime';
+import { type Device, Generator, isParameter, ShardedTensor, Tape, type Tracer } from '@cim/runtime';
 import { describeLoaded, loadPublishedWeights } from '../weights/published.ts';
 import { madeUpSample, type SampleSize } from './sample.ts';
 import { loadDeterministic } from './weights.ts';
@@ -52,6 +52,7 @@ export async function trainSteps(device: Device, options: StepOptions, hooks: St
   const training = await prepareTraining(device, options);
   hooks.onNetwork(training.size);
   for (let i = 0; i < options.steps; i++) hooks.onStep(await training.step());
+  if (device.tracer) await training.trace(device.tracer);
   training.dispose();
 }
 
@@ -59,6 +60,8 @@ export async function trainSteps(device: Device, options: StepOptions, hooks: St
 export interface StepTraining {
   readonly size: NetworkSize;
   step(): Promise<StepReport>;
+  /** Another step as they follow each other in training, recorded while the GPU is busy with the one before: all that is traced. */
+  trace(tracer: Tracer): Promise<void>;
   dispose(): void;
 }
 
@@ -79,34 +82,46 @@ export async function prepareTraining(device: Device, options: Omit<StepOptions,
   const overlaps = new OverlapCache(device);
   const terms = lossTerms(cim.config);
   let step = 0;
+  /** Records a step. `done` is awaited between its parts, which it times. */
+  const record = async (done: () => Promise<number>) => {
+    const values = device.empty([terms.length]);
+    const batch = uploadBatch(device, [{ sample, view }]);
+    const supervision = uploadSupervision(device, sample, overlaps);
+    parameters.zeroGrad();
+    await done();
+
+    const tape = new Tape(device);
+    const [scores] = cim.forward(tape, batch, { recompute: recipe.training.recompute });
+    const antiNoise = (branch: number) => ({ seed: recipe.seed, counter: branch * 2 ** 20 });
+    gather(device, lossParts(cim.losses(tape, scores, supervision, antiNoise)), values, 0);
+    const forward = await done();
+    tape.backward();
+    const backward = await done();
+    solver.step(step++);
+    return { values, forward, backward, solver: await done() };
+  };
   const train = (): Promise<StepReport> =>
     device.scopeAsync(async () => {
-      const values = device.empty([terms.length]);
-      const batch = uploadBatch(device, [{ sample, view }]);
-      const supervision = uploadSupervision(device, sample, overlaps);
-      parameters.zeroGrad();
-      await lap();
-
-      const tape = new Tape(device);
-      const [scores] = cim.forward(tape, batch, { recompute: recipe.training.recompute });
-      const antiNoise = (branch: number) => ({ seed: recipe.seed, counter: branch * 2 ** 20 });
-      gather(device, lossParts(cim.losses(tape, scores, supervision, antiNoise)), values, 0);
-      const forward = await lap();
-      tape.backward();
-      const backward = await lap();
-      solver.step(step++);
-      const updated = await lap();
-
+      const { values, ...seconds } = await record(lap);
       const losses: Record<string, number> = {};
       (await values.read()).forEach((value, i) => {
         losses[terms[i].name] = (losses[terms[i].name] ?? 0) + terms[i].weight * value;
       });
       const peaks = { gpuPeak: device.memoryUse.peak, hostPeak: resourceUsage().maxRSS * 1024 };
-      return { losses, forward, backward, solver: updated, ...peaks };
+      return { losses, ...seconds, ...peaks };
     });
+  const trace = async (tracer: Tracer): Promise<void> => {
+    const unawaited = (): Promise<void> => device.scopeAsync(async () => void (await record(async () => 0)));
+    await unawaited();
+    device.flush();
+    tracer.restart();
+    await unawaited();
+    await device.finish();
+  };
   return {
     size,
     step: train,
+    trace,
     dispose() {
       overlaps.dispose();
       solver.dispose();
