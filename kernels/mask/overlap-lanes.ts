@@ -26,8 +26,9 @@ export interface OverlapShape {
 const BLOCK = 16;
 /** Neighbours whose bits share a word. */
 const GROUP = 32;
-/** Masks of a tile's rows: two groups. */
-const ROWS = 64;
+/** Masks of a tile's rows: whole groups. */
+const ROWS = 128;
+const ROW_GROUPS = ROWS / GROUP;
 const WORKGROUP = 64;
 
 const wordsOf = ({ width, height }: OverlapShape): number => Math.ceil((width * height) / 32);
@@ -41,7 +42,7 @@ export const overlapScratch = (s: OverlapShape) => ({
   areas: s.n,
   keys: s.n,
   order: s.n,
-  groups: (ROWS / GROUP) * Math.ceil(s.n / ROWS) * blocksOf(s),
+  groups: ROW_GROUPS * Math.ceil(s.n / ROWS) * blocksOf(s),
 });
 
 const uniforms = (s: OverlapShape) => ({
@@ -203,9 +204,12 @@ function lanesSource({ subgroup, columns }: { subgroup: number; columns: number 
   const count = (c: number): string => {
     const both = Array.from({ length: BLOCK }, (_, w) => `p${c}_${w}`);
     const { code, sum } = countBits(both, `q${c}_`);
-    return `${both.map((name, w) => `let ${name} = a${w} & words[${c * BLOCK + w}];`).join(' ')}
-        ${code}
-        counts[r * ${columns}u + ${c}u] += ${sum};`;
+    // A loop of one round: software drivers jump over loops, but compute both ways of a condition.
+    return `for (var once = min(1u, (columnBits >> ${c * subgroup}u) & ${2 ** subgroup - 1}u); once > 0u; once--) {
+            ${both.map((name, w) => `let ${name} = a${w} & words[${c * BLOCK + w}];`).join(' ')}
+            ${code}
+            counts[r * ${columns}u + ${c}u] += ${sum};
+          }`;
   };
   return wgsl`
 enable subgroups;
@@ -224,16 +228,17 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) la
   for (var r = 0u; r < ${ROWS}u; r++) { rows[r] = order[min(firstRow + r, u.n - 1u)] * u.words; }
   var counts: array<u32, ${ROWS * columns}>;
   var words: array<u32, ${BLOCK * columns}>;
-  let halves = min(${ROWS / GROUP}u, (u.n - firstRow + ${GROUP - 1}u) / ${GROUP}u);
-  let rowGroup = group.y * ${ROWS / GROUP}u * u.blocks;
+  var rowBits: array<u32, ${ROW_GROUPS}>;
+  let rowGroups = min(${ROW_GROUPS}u, (u.n - firstRow + ${GROUP - 1}u) / ${GROUP}u);
+  let rowGroup = group.y * ${ROW_GROUPS}u * u.blocks;
   let columnGroup = firstColumn / ${GROUP}u * u.blocks;
   for (var first = 0u; first < u.blocks; first += ${subgroup}u) {
     // A lane looks at one block.
     let own = min(first + lane, u.blocks - 1u);
-    let rows0 = groups[rowGroup + own];
-    let rows1 = groups[rowGroup + u.blocks + own];
     let ofColumns = (groups[columnGroup + own] >> (firstColumn % ${GROUP}u)) & ${2 ** width - 1}u;
-    var pending = subgroupBallot(first + lane < u.blocks && ofColumns != 0u && (rows0 | rows1) != 0u).x;
+    ${range(ROW_GROUPS, (g) => `let ofRows${g} = groups[rowGroup + ${g}u * u.blocks + own];`)}
+    let anyRow = ${range(ROW_GROUPS, (g) => `ofRows${g}`, ' | ')};
+    var pending = subgroupBallot(first + lane < u.blocks && ofColumns != 0u && anyRow != 0u).x;
     while (pending != 0u) {
       let q = firstTrailingBit(pending);
       pending &= pending - 1u;
@@ -245,11 +250,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) la
         ${range(columns, (c) => `words[${c * BLOCK}u + w] = select(0u, packed[column${c} + at], k < u.words);`, '\n        ')}
       }
       ${range(shares, (j) => `let k${j} = wordOfRow(y + ${j * subgroup}u + lane, slot);`, '\n      ')}
+      let columnBits = subgroupShuffle(ofColumns, q);
+      ${range(ROW_GROUPS, (g) => `rowBits[${g}] = subgroupShuffle(ofRows${g}, q);`, '\n      ')}
       // Not unrolled: the end is known only at run time.
-      for (var half = 0u; half < halves; half++) {
-        var touching = subgroupShuffle(select(rows1, rows0, half == 0u), q);
+      for (var g = 0u; g < rowGroups; g++) {
+        var touching = rowBits[g];
         while (touching != 0u) {
-          let r = half * ${GROUP}u + firstTrailingBit(touching);
+          let r = g * ${GROUP}u + firstTrailingBit(touching);
           touching &= touching - 1u;
           ${range(shares, (j) => `let v${j} = select(0u, packed[rows[r] + min(k${j}, u.words - 1u)], k${j} < u.words);`, '\n          ')}
           ${range(BLOCK, (w) => `let a${w} = subgroupBroadcast(v${Math.floor(w / subgroup)}, ${w % subgroup}u);`, ' ')}
