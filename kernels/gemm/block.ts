@@ -72,7 +72,7 @@ export function* blocks(target: Target): Generator<Block> {
     for (const block of offered) yield registerBlock(block, half);
   }
   const { subgroupMatrices, subgroupSize } = target;
-  if (subgroupSize === 0) return;
+  if (subgroupSize === 0 || hasLanes(subgroupSize)) return;
   for (const kind of SUBGROUP_MATRICES) {
     const offered = subgroupMatrices.some(
       ({ component, result, m, n, k }) =>

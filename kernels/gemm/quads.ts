@@ -97,7 +97,8 @@ export function gemmQuads(
       relu: u32(relu ? 1 : 0),
       accumulate: u32(accumulate ? 1 : 0),
     },
-    grid: [Math.ceil(n / (tile.columns * tile.subgroup)), Math.ceil(m / tile.rows), batch.count * parts],
+    // Rows first: workgroups that follow each other share columns of B, which caches hold.
+    grid: [Math.ceil(m / tile.rows), Math.ceil(n / (tile.columns * tile.subgroup)), batch.count * parts],
     requires: { features: ['subgroups'], subgroupSize: tile.subgroup },
     flops: batch.count * gemmFlops(shape),
     bytes: batch.count * gemmBytes(shape),
@@ -132,8 +133,8 @@ enable subgroups;
 diagnostic(off, subgroup_uniformity);
 @compute @workgroup_size(${subgroup})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
-  let m0 = group.y * ${rows}u;
-  let n0 = group.x * ${columns * subgroup}u;
+  let m0 = group.x * ${rows}u;
+  let n0 = group.y * ${columns * subgroup}u;
   let first = group.z % u.parts * u.depth;
   let last = min(first + u.depth, u.k);
   ${a.start('group.z / u.parts * u.batchA', 'm0', 'u.m', 'u.strideAM')}
