@@ -1,6 +1,6 @@
 /** Files and networks against PyTorch itself, where a Python with torch and numpy is installed ($CIM_PYTHON, python3). */
 import { deepStrictEqual } from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Cim } from '@cim/model/cim';
@@ -8,6 +8,7 @@ import { Solver } from '@cim/model/solver/solver';
 import { trainCim } from '@cim/model/train/train-cim';
 import { Generator, Tape, type Tensor } from '@cim/runtime';
 import { randomArray, testDevice } from '@cim/runtime/testing';
+import { findPython } from '@cim/tools/bench/compare/python';
 import { NdArray, toFloat32 } from '@cim/tools/formats/ndarray';
 import { readPickle } from '@cim/tools/formats/pickle';
 import { readTorch, type TorchTensor, writeTorch } from '@cim/tools/formats/torch';
@@ -23,14 +24,7 @@ const suiteOf = suite('PyTorch');
 const folder = temporaryFolder('pytorch');
 const script = fileURLToPath(new URL('network.py', import.meta.url));
 
-/** The first Python that can import what the script needs. */
-function findPython(): string | null {
-  const candidates = [process.env.CIM_PYTHON, 'python3', '/usr/bin/python3', 'python'];
-  const works = (python: string): boolean => spawnSync(python, ['-c', 'import torch, numpy']).status === 0;
-  return candidates.find((python) => python !== undefined && works(python)) ?? null;
-}
-
-const python = findPython();
+const python = findPython(['torch', 'numpy']);
 if (python === null) console.log('Skipped: no Python with torch and numpy was found. Set CIM_PYTHON to one.');
 const test = python === null ? suiteOf.skip : suiteOf;
 const torch = (...args: string[]): string => execFileSync(python!, [script, ...args], { encoding: 'utf8' });
