@@ -33,42 +33,42 @@ export async function benchPeers(driver: DriverChoice, { filter, quick, json, ht
   terminalReporter.info(`Running on ${description}`);
   const rivals = { peers: PEERS, natives: natives() };
   const options = quick ? QUICK : FULL;
-  const compared = await collect<ComparedItem>(
-    'Comparing',
-    items.length,
-    compareAll([...rivals.peers, ...rivals.natives], items, surroundings, options),
-  );
-  const starting = coldItems(items);
-  const cold = await collect<ColdItem>(
-    'First results',
-    starting.length,
-    coldStarts([OURS, ...PEERS], starting, surroundings, options),
-  );
   const name = ({ id, title, version }: Entrant) => ({ id, title, version });
+  const compared: ComparedItem[] = [];
+  const cold: ColdItem[] = [];
   const comparison: Comparison = {
     ...{ adapter: description, software, ours: name(OURS) },
     ...{ peers: rivals.peers.map(name), natives: rivals.natives.map(name) },
     ...{ items: compared, cold },
   };
+  // After every item: what was measured outlives an interruption.
+  const save = async (): Promise<void> => {
+    if (json !== undefined) await writeFileAtomic(json, JSON.stringify(comparison, null, 2));
+    if (html !== undefined) await writeFileAtomic(html, comparisonHtml(comparison));
+  };
+  const all = [...rivals.peers, ...rivals.natives];
+  await collect('Comparing', items.length, compareAll(all, items, surroundings, options), compared, save);
+  const starting = quick ? [] : coldItems(items);
+  const starts = coldStarts([OURS, ...PEERS], starting, surroundings, options);
+  if (starting.length > 0) await collect('First results', starting.length, starts, cold, save);
   console.log(comparisonText(comparison));
-  if (json !== undefined) await writeFileAtomic(json, JSON.stringify(comparison, null, 2));
-  if (html !== undefined) await writeFileAtomic(html, comparisonHtml(comparison));
 }
 
-/** All that is measured, under a progress bar. */
+/** Adds all that is measured to `items`, under a progress bar, and saves each time. */
 async function collect<Item extends { readonly id: string }>(
   label: string,
   total: number,
   measured: AsyncIterable<Item>,
-): Promise<Item[]> {
+  items: Item[],
+  save: () => Promise<void>,
+): Promise<void> {
   const line = terminalReporter.progress(label, total);
-  const items: Item[] = [];
   try {
     for await (const item of measured) {
       items.push(item);
+      await save();
       line.advance(1, item.id);
     }
-    return items;
   } finally {
     line.stop();
   }
