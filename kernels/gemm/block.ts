@@ -352,7 +352,7 @@ const pitch = (extent: number, half: boolean): number => extent + (half ? 8 : 4)
 
 const matrixWorkgroupBytes = (c: MatrixConstants): number =>
   (c.half ? 2 : 4) * ((c.depth + 1) * (pitch(c.rows, c.half) + pitch(c.columns, c.half))) +
-  4 * SUBGROUPS * c.unitM * c.unitN;
+  (4 * SUBGROUPS * c.unitM * c.columns) / SIDE;
 
 /**
  * Multiplies in subgroup matrices (Dawn's chromium-experimental-subgroup-matrix; proposals/subgroup-matrix.md of gpuweb).
@@ -372,19 +372,21 @@ function matrixSource(c: MatrixConstants, text: BlockText): string {
   const fillB = fill('B', columns, depth, invocations, text.b, put);
   const left = `subgroup_matrix_left<${scalar}, ${unitK}, ${unitM}>`;
   const right = `subgroup_matrix_right<${scalar}, ${unitN}, ${unitK}>`;
-  const unit = unitM * unitN;
+  const stripColumns = columns / SIDE;
+  const strip = unitM * stripColumns;
   const step = (k: number): string => `{
       ${each(tilesY, (y) => `let l${y} = subgroupMatrixLoad<${left}, col_major>(&tileA, ${k * pitchA + y * unitM}u + rowAt, ${pitchA}u);`)}
       ${each(tilesX, (x) => `let r${x} = subgroupMatrixLoad<${right}, row_major>(&tileB, ${k * pitchB + x * unitN}u + columnAt, ${pitchB}u);`)}
       ${each(tilesY, (y) => each(tilesX, (x) => `c${y}_${x} = subgroupMatrixMultiplyAccumulate(l${y}, r${x}, c${y}_${x});`, ' '))}
     }`;
-  const drain = (y: number, x: number): string => `
-  subgroupMatrixStore<row_major>(&sums, subgroup * ${unit}u, c${y}_${x}, ${unitN}u);
+  // A row of matrices at a time.
+  const drain = (y: number): string => `
+  ${each(tilesX, (x) => `subgroupMatrixStore<row_major>(&sums, subgroup * ${strip}u + ${x * unitN}u, c${y}_${x}, ${stripColumns}u);`)}
   workgroupBarrier();
-  for (var i = member; i < ${unit / 4}u; i += ${subgroup}u) {
-    let quad = subgroup * ${unit}u + i * 4u;
-    let m = m0 + rowAt + ${y * unitM}u + i / ${unitN / 4}u;
-    let n = n0 + columnAt + ${x * unitN}u + i % ${unitN / 4}u * 4u;
+  for (var i = member; i < ${strip / 4}u; i += ${subgroup}u) {
+    let quad = subgroup * ${strip}u + i * 4u;
+    let m = m0 + rowAt + ${y * unitM}u + i / ${stripColumns / 4}u;
+    let n = n0 + columnAt + i % ${stripColumns / 4}u * 4u;
     ${text.columns}
     ${text.store('m', 'vec4f(sums[quad], sums[quad + 1u], sums[quad + 2u], sums[quad + 3u])')}
   }
@@ -398,7 +400,7 @@ diagnostic(off, chromium.subgroup_matrix_uniformity);
 // A load may reach the end of the row it ends in: one row more.
 var<workgroup> tileA: array<${scalar}, ${(depth + 1) * pitchA}>;
 var<workgroup> tileB: array<${scalar}, ${(depth + 1) * pitchB}>;
-var<workgroup> sums: array<f32, ${SUBGROUPS * unit}>;
+var<workgroup> sums: array<f32, ${SUBGROUPS * strip}>;
 ${text.declarations}
 ${head(c, invocations, ',\n  @builtin(subgroup_id) subgroup: u32, @builtin(subgroup_invocation_id) member: u32')}
   ${text.range}
@@ -416,6 +418,6 @@ ${head(c, invocations, ',\n  @builtin(subgroup_id) subgroup: u32, @builtin(subgr
     ${each(depth / unitK, (i) => step(i * unitK))}
     workgroupBarrier();
   }
-  ${each(tilesY, (y) => each(tilesX, (x) => drain(y, x)))}
+  ${each(tilesY, drain)}
 }`;
 }

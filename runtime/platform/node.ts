@@ -12,6 +12,8 @@ const DOCTOR = 'Run `npm run -s cim -- doctor`: it says what is missing and how 
 // Dawn's instances must outlive every object made from them: a collected instance crashes the process.
 // An instance keeps the Vulkan drivers it was made with, hence one for each.
 const instances = new Map<string, GPU>();
+/** Subgroup matrices are not in the standard yet: without this, adapters do not say that they have them. */
+const EXPERIMENTAL = ['enable-dawn-features=allow_unsafe_apis'];
 
 /** Asks Dawn, running on the Vulkan drivers that the machine is set up with or on the one given. */
 async function requestAdapter(driver?: SoftwareDriver, fallback = false): Promise<GPUAdapter | null> {
@@ -20,7 +22,7 @@ async function requestAdapter(driver?: SoftwareDriver, fallback = false): Promis
     let gpu = instances.get(key);
     if (!gpu) {
       Object.assign(globalThis, globals);
-      instances.set(key, (gpu = create([])));
+      instances.set(key, (gpu = create(EXPERIMENTAL)));
     }
     return gpu.requestAdapter({ powerPreference: 'high-performance', forceFallbackAdapter: fallback });
   };
