@@ -32,7 +32,7 @@ const trainingStep: ComparableItem = {
 
 export const comparisonItems = ({ quick }: { quick: boolean }): ComparableItem[] => [
   ...comparableItems({ quick }),
-  networkItem(quick ? { name: 'w18', height: 256, width: 320 } : { name: 'w48', height: 480, width: 640 }),
+  networkItem({ name: 'w48', ...(quick ? { height: 128, width: 160 } : { height: 480, width: 640 }) }),
   trainingStep,
 ];
 
