@@ -8,10 +8,27 @@
  *
  * CPU references: optimiser.reference.ts.
  */
-import { defineKernel, f32, type Kernel, linearGrid, linearIndex, read, u32, wgsl, write } from '../kernel.ts';
+import { defineKernel, f32, type Kernel, linearGrid, read, u32, wgsl, write } from '../kernel.ts';
 import { workgroupSum } from '../reduce/workgroup-sum.ts';
 
 const WORKGROUP = 64;
+/** Elements that one workgroup updates, 16 an invocation: they share the scale and the cost of an invocation. */
+const SPAN = 16 * WORKGROUP;
+
+/** WGSL: `main`, which runs `body` for every element i. */
+const forEachElement = (body: string): string => `
+@compute @workgroup_size(${WORKGROUP})
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let factor = scale[0];
+  let first = (group.x + group.y * groups.x) * ${SPAN}u;
+  let end = min(u.n, first + ${SPAN}u);
+  for (var i = first + lane; i < end; i += ${WORKGROUP}u) {${body}
+  }
+}`;
 
 export interface UpdateOptions {
   readonly n: number;
@@ -42,20 +59,20 @@ export function sgd({
     constants: { nesterov },
     bindings: { p: write(), grad: read(), momentum: write(), scale: read() },
     uniforms: { n: u32(n), lr: f32(lr), weightDecay: f32(weightDecay), mu: f32(momentum) },
-    grid: linearGrid(n, WORKGROUP),
+    grid: linearGrid(n, SPAN),
     flops: 7 * n,
     bytes: 20 * n,
-    source: (constants) => wgsl`${linearIndex(WORKGROUP)}
-  if (i >= u.n) { return; }
-  let value = p[i];
-  let change = u.mu * momentum[i] + scale[0] * grad[i] + u.weightDecay * value;
-  momentum[i] = change;
+    source: (constants) =>
+      forEachElement(wgsl`
+    let value = p[i];
+    let g = factor * grad[i];
+    let change = u.mu * momentum[i] + g + u.weightDecay * value;
+    momentum[i] = change;
 #if ${constants.nesterov}
-  p[i] = value - u.lr * (scale[0] * grad[i] + u.weightDecay * value + u.mu * change);
+    p[i] = value - u.lr * (g + u.weightDecay * value + u.mu * change);
 #else
-  p[i] = value - u.lr * change;
-#endif
-}`,
+    p[i] = value - u.lr * change;
+#endif`),
   });
 }
 
@@ -89,18 +106,17 @@ export function adamW({
       unbias2: f32(1 / Math.sqrt(1 - beta2 ** step)),
       epsilon: f32(epsilon),
     },
-    grid: linearGrid(n, WORKGROUP),
+    grid: linearGrid(n, SPAN),
     flops: 14 * n,
     bytes: 28 * n,
-    source: () => wgsl`${linearIndex(WORKGROUP)}
-  if (i >= u.n) { return; }
-  let g = scale[0] * grad[i];
-  let first = u.beta1 * m[i] + u.fresh1 * g;
-  let second = u.beta2 * v[i] + u.fresh2 * g * g;
-  m[i] = first;
-  v[i] = second;
-  p[i] = u.keep * p[i] - u.rate * first / (sqrt(second) * u.unbias2 + u.epsilon);
-}`,
+    source: () =>
+      forEachElement(`
+    let g = factor * grad[i];
+    let mean = u.beta1 * m[i] + u.fresh1 * g;
+    let square = u.beta2 * v[i] + u.fresh2 * g * g;
+    m[i] = mean;
+    v[i] = square;
+    p[i] = u.keep * p[i] - u.rate * mean / (sqrt(square) * u.unbias2 + u.epsilon);`),
   });
 }
 

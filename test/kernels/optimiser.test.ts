@@ -6,7 +6,7 @@ import { suite } from 'uvu';
 const test = suite('optimisers');
 const device = await testDevice();
 
-for (const n of [1, 65, 1000]) {
+for (const n of [1, 65, 2500]) {
   const p = randomArray([n], 1);
   const grad = randomArray([n], 2);
   const m = randomArray([n], 3);
