@@ -1,4 +1,5 @@
 import type { Plan } from '@cim/kernels/plan';
+import type { Target } from '@cim/kernels/target';
 import type { Device, Tensor } from '@cim/runtime';
 import { runPlan } from '@cim/runtime/plan';
 
@@ -13,6 +14,14 @@ export interface BenchItem {
   readonly bytes: number;
   /** Makes inputs and outputs on the device. */
   setup(device: Device): BenchRun;
+}
+
+/** An item that several kernels can run. */
+export interface TunedItem extends BenchItem {
+  /** The heuristic's choice first. */
+  candidates(target: Target): Iterable<{ readonly name: string; readonly plan: Plan }>;
+  /** Inputs and outputs of the plans. */
+  operands(device: Device): Record<string, Tensor>;
 }
 
 export interface BenchRun {

@@ -2,7 +2,7 @@
 import type { ConvShape, GemmShape } from '@cim/kernels';
 import { closest } from 'fastest-levenshtein';
 import { ConfigError } from '../errors.ts';
-import type { BenchItem } from './item.ts';
+import type { BenchItem, TunedItem } from './item.ts';
 import { blobMasks, noiseMasks, overlapItem } from './overlap-item.ts';
 import { type ProblemItem, problemItem } from './problem-item.ts';
 
@@ -58,7 +58,7 @@ export const comparableItems = ({ quick }: { quick: boolean }): ProblemItem[] =>
   ...linearItems('G2', 200, 12544, 1024),
 ];
 
-export const standardItems = (options: { quick: boolean }): BenchItem[] => [
+export const standardItems = (options: { quick: boolean }): TunedItem[] => [
   ...comparableItems(options),
   overlapItem('mask.blobs', 'blobs', blobMasks, 1000, 500, 375),
   overlapItem('mask.noise', 'masks of noise', noiseMasks, 1000, 500, 375),

@@ -1,7 +1,8 @@
 /** The overlap maps of mining, of masks that are made up. */
 import { overlapCandidates } from '@cim/kernels';
-import { Generator } from '@cim/runtime';
-import { type BenchItem, planRun } from './item.ts';
+import type { Target } from '@cim/kernels/target';
+import { type Device, Generator } from '@cim/runtime';
+import { planRun, type TunedItem } from './item.ts';
 
 /** Words of masks that repeat: enough that no cache holds their products. */
 const DISTINCT = 2 ** 16;
@@ -45,20 +46,22 @@ export const blobMasks: Fill = (n, width, height) => {
 };
 
 /** IoU and containment of all pairs of n masks, by the kernels that training would choose. */
-export function overlapItem(id: string, what: string, fill: Fill, n: number, width: number, height: number): BenchItem {
+export function overlapItem(id: string, what: string, fill: Fill, n: number, width: number, height: number): TunedItem {
   const words = Math.ceil((width * height) / 32);
+  const candidates = (target: Target) =>
+    [...overlapCandidates({ n, width, height }, target)].map(({ name, plan }) => ({ name, plan: plan() }));
+  const operands = (device: Device) => ({
+    packed: device.tensor(fill(n, width, height), [n, words], 'u32'),
+    iou: device.empty([n, n]),
+    containment: device.empty([n, n]),
+  });
   return {
     id,
     title: `IoU and containment of ${n} ${what} of ${width}×${height}`,
     flops: 0,
     bytes: 4 * n * words + 8 * n * n,
-    setup(device) {
-      const [best] = overlapCandidates({ n, width, height }, device.target);
-      return planRun(device, best.plan(), {
-        packed: device.tensor(fill(n, width, height), [n, words], 'u32'),
-        iou: device.empty([n, n]),
-        containment: device.empty([n, n]),
-      });
-    },
+    setup: (device) => planRun(device, candidates(device.target)[0].plan, operands(device)),
+    candidates,
+    operands,
   };
 }

@@ -7,6 +7,8 @@ interface Options {
   readonly filter: string[];
   readonly quick: boolean;
   readonly peers: boolean;
+  readonly explain: boolean;
+  readonly profile?: string;
   readonly json?: string;
   readonly html?: string;
 }
@@ -27,14 +29,22 @@ export function register(program: Command): void {
     .option('--filter <names...>', 'only these: a shape (a), a kind (forward) or one item (a.forward)', [])
     .option('--quick', 'fewer repeats, and a tenth of the regions of interest', false)
     .option('--peers', 'compare with other WebGPU libraries and with PyTorch; installs them at first', false)
+    .option('--explain', 'what limits each kernel that could run an item, also on other GPUs', false)
+    .option('--profile <name>', 'with --explain: only this GPU')
     .option('--json <file>', 'write all figures to a file')
     .option('--html <file>', 'with --peers: write a page with charts')
-    .action(async ({ peers, filter, quick, json, html }: Options, command: Command) => {
+    .action(async ({ peers, explain, profile, filter, quick, json, html }: Options, command: Command) => {
       if (peers) {
         const { benchPeers } = await import('../bench/compare/run.ts');
         await benchPeers(command.optsWithGlobals<GlobalOptions>().driver, { filter, quick, json, html });
         return;
       }
+      if (explain) {
+        const { explainItems } = await import('../bench/explain/run.ts');
+        await explainItems(command.optsWithGlobals<GlobalOptions>(), { profile, filter, quick, json });
+        return;
+      }
+      if (profile !== undefined) throw new ConfigError('--profile is a GPU that --explain looks at.', 'Add --explain.');
       if (html !== undefined) throw new ConfigError('--html is a page of the comparison.', 'Add --peers.');
       const { withDevice } = await import('../cli/with-device.ts');
       const { terminalReporter } = await import('../cli/reporter.ts');
