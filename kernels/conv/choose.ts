@@ -17,7 +17,7 @@ import {
   weightGradientDirect,
   weightGradientTiles,
 } from './register-tiles.ts';
-import type { ConvEpilogue, ConvShape } from './shape.ts';
+import { type ConvEpilogue, type ConvShape, convFlops } from './shape.ts';
 import {
   WINOGRAD_VARIANTS,
   winogradForward,
@@ -41,7 +41,14 @@ export function* convForwardCandidates(s: ConvShape, target: Target): Generator<
     const subgroups = [winogradForward(s, target), columnsForward(s, target), forwardTiles(s, target.subgroupSize)];
     yield* byWork(subgroups.flat());
   }
-  yield* portable(target, forwardDirect(s), () => forwardTiles(s, 0), convForwardImplicitCandidates(s, target));
+  yield* portable(
+    s,
+    target,
+    forwardDirect(s),
+    () => forwardTiles(s, 0),
+    convForwardImplicitCandidates(s, target),
+    winogradForward(s, target),
+  );
 }
 
 /** The ways to compute the gradient to x, or with `accumulate` to add it. Operands: dy, weight, dx. */
@@ -55,10 +62,12 @@ export function* convInputGradientCandidates(s: ConvShape, target: Target): Gene
     yield* byWork(subgroups.flat());
   }
   yield* portable(
+    s,
     target,
     inputGradientDirect(s),
     () => inputGradientTiles(s, 0),
     convInputGradientImplicitCandidates(s, target),
+    winogradInputGradient(s, target),
   );
 }
 
@@ -74,30 +83,37 @@ export function* convWeightGradientCandidates(s: ConvShape, target: Target): Gen
     yield* byWork(subgroups.flat());
   }
   yield* portable(
+    s,
     target,
     weightGradientDirect(s, maxParts),
     () => weightGradientTiles(s, 0, maxParts),
     convWeightGradientImplicitCandidates(s, target),
+    winogradWeightGradient(s, target),
   );
 }
 
 /**
  * Where subgroups have their own kernels, the direct one comes before the portable tiles, for it compiles at once, and
- * blocks in workgroup memory last; on hardware these win.
+ * blocks in workgroup memory last. On hardware these win, unless Winograd saves more products than its tiles cost to move.
  */
 function* portable<Options>(
+  s: ConvShape,
   { subgroupSize }: Target,
   direct: Candidate<Options>,
   tiles: () => readonly Estimate<Options>[],
   blocks: Iterable<Candidate<Options>>,
+  winograd: readonly Estimate<Options>[],
 ): Generator<Candidate<Options>> {
   if (hasLanes(subgroupSize)) {
     yield direct;
     yield* byWork(tiles());
     yield* blocks;
-  } else {
-    yield* blocks;
-    yield* byWork(tiles());
-    yield direct;
+    return;
   }
+  const products = convFlops(s) / 2;
+  yield* byWork(winograd.filter(({ work }) => work < products));
+  yield* blocks;
+  yield* byWork(winograd.filter(({ work }) => work >= products));
+  yield* byWork(tiles());
+  yield direct;
 }

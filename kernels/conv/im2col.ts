@@ -3,8 +3,8 @@
  * the order of the weight's elements. A 1×1 kernel of stride 1 without padding sees the image itself: nothing is unfolded.
  */
 import { sumPartials } from '../gemm/partials.ts';
-import { type GemmBatch, type GemmQuads, gemmQuads } from '../gemm/quads.ts';
-import type { GemmShape } from '../gemm/shape.ts';
+import { type GemmQuads, gemmQuads } from '../gemm/quads.ts';
+import type { GemmBatch, GemmShape } from '../gemm/shape.ts';
 import { defineKernel, i32, type Kernel, linearGrid, linearIndex, read, u32, wgsl, write } from '../kernel.ts';
 import { type Plan, type Step, step } from '../plan.ts';
 import { type ConvEpilogue, type ConvShape, outputHeight, outputWidth } from './shape.ts';

@@ -9,7 +9,7 @@ import type { Target } from '../target.ts';
 import { BLOCK_NAMES, type Block, type Loader, rankBlocks, scalarType, vectorType } from './block.ts';
 import { halfWords, toHalf } from './half.ts';
 import { sumPartials } from './partials.ts';
-import { type GemmEpilogue, type GemmShape, gemmBytes, gemmFlops } from './shape.ts';
+import { type GemmBatch, type GemmEpilogue, type GemmShape, gemmBytes, gemmFlops } from './shape.ts';
 
 /** One of the operands of a product, stored [outer][k] where `along` is k, else [k][outer]; `outer` is the uniform m or n. */
 export interface Matrix {
@@ -19,6 +19,8 @@ export interface Matrix {
   /** Rows as stored are multiples of four. */
   readonly vectors: boolean;
   readonly half: boolean;
+  /** Uniform of elements from the matrix of one slice to the next, where slices are a batch. */
+  readonly stride?: string;
 }
 
 /** Text of a vector of what `element` is for 0 to 3. */
@@ -26,24 +28,26 @@ export const vectorOf = (type: string, element: (i: number) => string): string =
   `${type}(${[0, 1, 2, 3].map(element).join(', ')})`;
 
 /** Loads a row-major matrix. */
-export function matrixLoader({ name, outer, along, vectors, half }: Matrix): Loader {
+export function matrixLoader({ name, outer, along, vectors, half, stride }: Matrix): Loader {
+  const begin = stride ? ` + slice * u.${stride}` : '';
   const vector = vectorType(half);
   const each = (line: (i: number) => string): string => [0, 1, 2, 3].map(line).join('\n      ');
   if (along === 'outer') {
     return vectors
       ? {
           along,
-          setup: (at) => `let ${name}At = ${at} / 4u;`,
+          setup: (at) => `let ${name}At = (${at}${begin}) / 4u;`,
           loadVectors: `let v = select(${vector}(), ${name}[k * (u.${outer} / 4u) + ${name}At], k < last);`,
         }
       : {
           along,
-          setup: (at) => `let ${name}At = ${at};`,
+          setup: (at) => `let ${name}At = ${at}${begin};`,
           load: `let row = k * u.${outer} + ${name}At;
       let v = select(${vector}(), ${vectorOf(vector, (i) => `${name}[row + ${i}u]`)}, k < last);`,
         };
   }
-  const setup = (per: number) => (at: string) => each((i) => `let ${name}At${i} = (${at} + ${i}u) * (u.k / ${per}u);`);
+  const setup = (per: number) => (at: string) =>
+    each((i) => `let ${name}At${i} = (${at} + ${i}u) * (u.k / ${per}u)${begin && `${begin} / ${per}u`};`);
   return vectors
     ? {
         along,
@@ -86,12 +90,16 @@ ${
 }
 }`;
 
-/** C, or with `depth` < k the partial products [⌈k/depth⌉, m, n] of stretches of k (then without epilogue). */
+/**
+ * C, or with `depth` < k the partial products [⌈k/depth⌉, m, n] of stretches of k (then without epilogue), or for a batch,
+ * whose strides are multiples of four, C [count, m, n].
+ */
 export function gemmBlocked(
   shape: GemmShape,
   block: Block,
   { bias = false, relu = false, accumulate = false }: GemmEpilogue,
   depth: number = Math.max(1, shape.k),
+  batch?: GemmBatch,
 ): Kernel<'a' | 'b' | 'bias' | 'c'> {
   const { m, n, k, transposeA = false, transposeB = false } = shape;
   const { half } = block;
@@ -102,8 +110,10 @@ export function gemmBlocked(
     vectorsA: (transposeA ? m : k) % 4 === 0,
     vectorsB: (transposeB ? k : n) % 4 === 0,
     vectorsC: n % 4 === 0,
+    batched: batch !== undefined,
   };
-  const { vectorsA, vectorsB, vectorsC } = constants;
+  const { vectorsA, vectorsB, vectorsC, batched } = constants;
+  const slices = batch?.count ?? Math.max(1, Math.ceil(k / depth));
   const input = (vectors: boolean) => read(vectors ? vectorType(half) : scalarType(half));
   const output = vectorsC ? 'vec4f' : 'f32';
   const rowTiles = Math.ceil(m / block.rows);
@@ -117,20 +127,28 @@ export function gemmBlocked(
       n: u32(n),
       k: u32(k),
       depth: u32(depth),
+      batchA: u32(batch?.strideA ?? 0),
+      batchB: u32(batch?.strideB ?? 0),
       rowTiles: u32(rowTiles),
       useBias: u32(bias ? 1 : 0),
       relu: u32(relu ? 1 : 0),
       accumulate: u32(accumulate ? 1 : 0),
     },
-    grid: n === 0 ? [0, 1, 1] : [gx, gy, rowTiles * Math.max(1, Math.ceil(k / depth))],
+    grid: n === 0 ? [0, 1, 1] : [gx, gy, rowTiles * slices],
     requires: block.requires,
-    flops: gemmFlops(shape),
-    bytes: gemmBytes(shape),
+    flops: (batch?.count ?? 1) * gemmFlops(shape),
+    bytes: (batch?.count ?? 1) * gemmBytes(shape),
     source: () =>
       block.source({
-        range: RANGE,
-        a: matrixLoader({ name: 'a', outer: 'm', along: transposeA ? 'outer' : 'k', vectors: vectorsA, half }),
-        b: matrixLoader({ name: 'b', outer: 'n', along: transposeB ? 'k' : 'outer', vectors: vectorsB, half }),
+        range: batched ? WHOLE : RANGE,
+        a: matrixLoader({
+          ...{ name: 'a', outer: 'm', along: transposeA ? 'outer' : 'k', vectors: vectorsA, half },
+          stride: batched ? 'batchA' : undefined,
+        }),
+        b: matrixLoader({
+          ...{ name: 'b', outer: 'n', along: transposeB ? 'k' : 'outer', vectors: vectorsB, half },
+          stride: batched ? 'batchB' : undefined,
+        }),
         declarations: matrixStore('c', vectorsC, epilogueText(vectorsC)),
         columns: '',
         store: (row, sums) => `store(slice, ${row}, n, ${sums});`,
@@ -141,6 +159,10 @@ export function gemmBlocked(
 /** Stretches of `u.depth`. */
 export const RANGE = `let first = slice * u.depth;
   let last = min(first + u.depth, u.k);`;
+
+/** All of k, in every slice. */
+const WHOLE = `let first = 0u;
+  let last = u.k;`;
 
 const epilogueText = (vectors: boolean): string => `if (u.useBias == 1u) { v += bias[column]; }
   if (u.relu == 1u) { v = max(v, ${vectors ? 'vec4f()' : '0.0'}); }

@@ -1,7 +1,7 @@
 /** Which tile gemm.quads should have for a shape, by estimate. */
 import { byWork, LOAD } from '../candidate.ts';
-import { type GemmBatch, type GemmQuads, quadsAccess } from './quads.ts';
-import type { GemmShape } from './shape.ts';
+import { type GemmQuads, quadsAccess } from './quads.ts';
+import type { GemmBatch, GemmShape } from './shape.ts';
 
 type Tile = Omit<GemmQuads, 'subgroup'>;
 export const QUADS_TILES: readonly Tile[] = [

@@ -5,21 +5,13 @@
  * GPUs each load is a loop over the lanes, around which the compiler moves the sums.
  */
 import { defineKernel, type Kernel, read, u32, wgsl, write } from '../kernel.ts';
-import { type GemmShape, gemmBytes, gemmFlops } from './shape.ts';
+import { type GemmBatch, type GemmShape, gemmBytes, gemmFlops } from './shape.ts';
 
 export interface GemmQuads {
   readonly rows: number;
   /** Columns of C that a lane computes: a multiple of 4. */
   readonly columns: number;
   readonly subgroup: number;
-}
-
-/** A product for each of `count` pairs of matrices. */
-export interface GemmBatch {
-  readonly count: number;
-  /** Elements from one A, and from one B, to the next; 0 where all share one. */
-  readonly strideA: number;
-  readonly strideB: number;
 }
 
 /** What follows the products: C = max(0, Σ + bias + residual, shaped like C) (+ C). */

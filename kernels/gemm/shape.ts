@@ -9,6 +9,14 @@ export interface GemmShape {
   readonly transposeB?: boolean;
 }
 
+/** A product for each of `count` pairs of matrices. */
+export interface GemmBatch {
+  readonly count: number;
+  /** Elements from one A, and from one B, to the next; 0 where all share one. */
+  readonly strideA: number;
+  readonly strideB: number;
+}
+
 /** What follows the product: C = max(0, product + bias [n]) (+ C). */
 export interface GemmEpilogue {
   readonly bias?: boolean;

@@ -28,7 +28,9 @@ async function execute(
 }
 
 /** Every candidate: forward, with and without epilogue, and all gradients, with and without accumulation. */
-async function check(s: kernels.ConvShape): Promise<void> {
+async function check(s: kernels.ConvShape, on = target, named = /./): Promise<void> {
+  const chosen = <T>(candidates: Iterable<kernels.Candidate<T>>) =>
+    [...candidates].filter(({ name }) => named.test(name));
   const x = randomArray([s.n, s.ci, s.h, s.w], 1);
   const weight = randomArray([s.co, s.ci, s.kh, s.kw], 2);
   const bias = randomArray([s.co], 3);
@@ -41,7 +43,7 @@ async function check(s: kernels.ConvShape): Promise<void> {
   const dx = reference.convInputGradient(s, dy, weight);
   const dw = reference.convWeightGradient(s, x, dy);
   const [oldX, oldW] = [randomArray([x.length], 5), randomArray([weight.length], 6)];
-  for (const { name, plan } of kernels.convForwardCandidates(s, target)) {
+  for (const { name, plan } of chosen(kernels.convForwardCandidates(s, on))) {
     const forward = (epilogue: kernels.ConvEpilogue) =>
       execute(plan(epilogue), { x, weight, bias, residual }, 'y', plain.length);
     expectClose(await forward({}), plain, {}, name);
@@ -50,12 +52,12 @@ async function check(s: kernels.ConvShape): Promise<void> {
     expectClose(await forward({ bias: true, residual: true, relu: true }), all, {}, `${name} with all`);
   }
   const sumX = dx.map((v, i) => v + oldX[i]);
-  for (const { name, plan } of kernels.convInputGradientCandidates(s, target)) {
+  for (const { name, plan } of chosen(kernels.convInputGradientCandidates(s, on))) {
     expectClose(await execute(plan(false), { dy, weight }, 'dx', dx.length), dx, {}, name);
     expectClose(await execute(plan(true), { dy, weight }, 'dx', dx.length, oldX), sumX, {}, `${name} added`);
   }
   const sumW = dw.map((v, i) => v + oldW[i]);
-  for (const { name, plan } of kernels.convWeightGradientCandidates(s, target)) {
+  for (const { name, plan } of chosen(kernels.convWeightGradientCandidates(s, on))) {
     expectClose(await execute(plan(false), { x, dy }, 'dw', dw.length), dw, {}, name);
     expectClose(await execute(plan(true), { x, dy }, 'dw', dw.length, oldW), sumW, {}, `${name} added`);
   }
@@ -168,6 +170,15 @@ for (const [outer, channels, inner] of [
   });
 }
 
+test('Winograd with products in workgroup memory', async () => {
+  for (const sizes of [
+    { n: 2, ci: 5, h: 9, w: 13, co: 7 },
+    { n: 1, ci: 36, h: 6, w: 5, co: 33 },
+  ]) {
+    await check({ ...sizes, ...spatial3 }, { ...target, subgroupSize: 0 }, /winograd/);
+  }
+});
+
 test('partial sums of a weight gradient keep to the memory they may take', async () => {
   const s = { n: 2, ci: 3, h: 48, w: 33, co: 4, kh: 3, kw: 3, stride: 1, padding: 1, dilation: 1 };
   const x = randomArray([s.n, s.ci, s.h, s.w], 1);
@@ -187,7 +198,7 @@ test('partial sums of a weight gradient keep to the memory they may take', async
       assert.is(limited.plan(false).scratch.partial ?? dw.length, parts * dw.length);
       expectClose(await execute(limited.plan(false), { x, dy }, 'dw', dw.length), dw, {}, name);
     }
-  }
+    assert.match(portable.join(), /^(implicit\.[\dx]+,){4}(winograd[24],){2}(tile\.[\dx]+,)+direct$/);
 });
 
 test('the candidates of a device without subgroups need none, and are as good with subgroups', () => {

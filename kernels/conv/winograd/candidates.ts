@@ -1,10 +1,18 @@
-/** Winograd's ways to run a convolution, with their estimated work. */
-import { type Estimate, LOAD } from '../../candidate.ts';
+/**
+ * Winograd's ways to run a convolution, with their estimated work: on lanes as other candidates of software GPUs count it,
+ * else in multiply-adds.
+ */
+import { type Estimate, hasLanes, LOAD } from '../../candidate.ts';
+import { rankBlocks } from '../../gemm/block.ts';
+import { gemmBlocked } from '../../gemm/blocked.ts';
+import { gemmQuads } from '../../gemm/quads.ts';
 import { quadsTiles } from '../../gemm/quads-tiles.ts';
-import type { Plan } from '../../plan.ts';
+import type { GemmBatch, GemmShape } from '../../gemm/shape.ts';
+import { type Plan, step } from '../../plan.ts';
 import type { Target } from '../../target.ts';
 import { type ConvEpilogue, type ConvShape, outputHeight, outputWidth } from '../shape.ts';
 import {
+  type Products,
   planWinogradForward,
   planWinogradInputGradient,
   planWinogradWeightGradient,
@@ -21,14 +29,19 @@ export const WINOGRAD_VARIANTS: readonly string[] = [
 ].flatMap((family) => SIZES.map((size) => nameOf(family, size)));
 
 export const winogradForward = (s: ConvShape, target: Target): Estimate<ConvEpilogue>[] =>
-  estimates('conv.forward', s, target, (size, tile) => (epilogue) => planWinogradForward(s, size, tile, epilogue));
+  estimates(
+    'conv.forward',
+    s,
+    target,
+    (size, products) => (epilogue) => planWinogradForward(s, size, products, epilogue),
+  );
 
 export const winogradInputGradient = (s: ConvShape, target: Target): Estimate<boolean>[] =>
   estimates(
     'conv.inputGradient',
     s,
     target,
-    (size, tile) => (accumulate) => planWinogradInputGradient(s, size, tile, accumulate),
+    (size, products) => (accumulate) => planWinogradInputGradient(s, size, products, accumulate),
   );
 
 export const winogradWeightGradient = (s: ConvShape, target: Target): Estimate<boolean>[] =>
@@ -36,46 +49,77 @@ export const winogradWeightGradient = (s: ConvShape, target: Target): Estimate<b
     'conv.weightGradient',
     s,
     target,
-    (size, tile) => (accumulate) => planWinogradWeightGradient(s, size, tile, accumulate),
+    (size, products) => (accumulate) => planWinogradWeightGradient(s, size, products, accumulate),
   );
 
 type Family = 'conv.forward' | 'conv.inputGradient' | 'conv.weightGradient';
-type Tile = ReturnType<typeof quadsTiles>[number]['tile'];
 
 function estimates<Options>(
   family: Family,
   s: ConvShape,
-  { subgroupSize, maxBinding }: Target,
-  planOf: (size: WinogradTile, tile: Tile) => (options: Options) => Plan,
+  target: Target,
+  planOf: (size: WinogradTile, products: Products) => (options: Options) => Plan,
 ): Estimate<Options>[] {
   if (!winogradFits(s)) return [];
   return SIZES.flatMap((size) => {
-    const { work, tile, largest } = estimate(family, s, size, subgroupSize);
-    return 4 * largest > maxBinding ? [] : [{ name: nameOf(family, size), work, plan: planOf(size, tile) }];
+    const problem = problemOf(family, s, size);
+    if (4 * problem.weights > target.maxBinding) return [];
+    const { products, work } = hasLanes(target.subgroupSize) ? onLanes(problem, target) : inBlocks(problem, target);
+    return [{ name: nameOf(family, size), work, plan: planOf(size, products) }];
   });
 }
 
-/** The best tile of the products, the work of all steps, and the elements of the weights' scratch tensor. */
-function estimate(family: Family, s: ConvShape, size: WinogradTile, subgroup: number) {
+/** What a plan computes, all tiles at once, and the values that it moves to and from the domain. */
+interface Problem {
+  readonly shape: GemmShape;
+  readonly batch: GemmBatch;
+  readonly moved: number;
+  /** Elements of the weight in the domain. */
+  readonly weights: number;
+}
+
+function problemOf(family: Family, s: ConvShape, size: WinogradTile): Problem {
   const points = (size + 2) ** 2;
+  const gradient = family === 'conv.weightGradient';
   const [height, width] = family === 'conv.inputGradient' ? [s.h, s.w] : [outputHeight(s), outputWidth(s)];
   const columns = 4 * Math.ceil((s.n * Math.ceil(height / size) * Math.ceil(width / size)) / 4);
   const inner = (channels: number): number => 4 * Math.ceil(channels / 4);
-  const [m, n, k] =
-    family === 'conv.weightGradient'
-      ? [s.co, s.ci, columns]
-      : family === 'conv.forward'
-        ? [s.co, columns, inner(s.ci)]
-        : [s.ci, columns, inner(s.co)];
-  const batch = { count: points, strideA: m * k, strideB: n * k };
-  const [best] = quadsTiles({ m, n, k, transposeB: family === 'conv.weightGradient' }, batch, subgroup);
-  // Values moved to and from the domain: of both images' tiles, and of the weight.
-  const tiles =
-    columns * (s.ci * (points + (family === 'conv.inputGradient' ? size ** 2 : points)) + s.co * (points + size ** 2));
-  const weights = s.co * s.ci * (points + 9);
+  const [m, n, k] = gradient
+    ? [s.co, s.ci, columns]
+    : family === 'conv.forward'
+      ? [s.co, columns, inner(s.ci)]
+      : [s.ci, columns, inner(s.co)];
+  const tiles = gradient ? s.ci * 2 * points + s.co * (points + size ** 2) : (s.ci + s.co) * (points + size ** 2);
   return {
-    tile: best.tile,
-    work: best.work + ((tiles + weights) / subgroup) * LOAD,
-    largest: points * inner(s.ci) * inner(s.co),
+    shape: { m, n, k, transposeB: gradient },
+    batch: { count: points, strideA: m * k, strideB: n * k },
+    moved: columns * tiles + s.co * s.ci * (points + 9),
+    weights: points * inner(s.ci) * inner(s.co),
+  };
+}
+
+/** Dispatches beyond a direct kernel's. */
+const DISPATCHES = 3;
+const DISPATCH = 1e5;
+
+function onLanes({ shape, batch, moved }: Problem, { subgroupSize }: Target): { products: Products; work: number } {
+  const [{ tile, work }] = quadsTiles(shape, batch, subgroupSize);
+  return {
+    products: (product, of, { a, b, c }, accumulate) =>
+      step(gemmQuads(product, of, tile, { accumulate }), { a, b, bias: a, residual: a, c }),
+    work: work + (moved / subgroupSize) * LOAD + DISPATCHES * DISPATCH,
+  };
+}
+
+/** Multiply-adds that hardware does while one value moves to memory or back. */
+const BALANCE = 40;
+
+function inBlocks({ shape, batch, moved }: Problem, target: Target): { products: Products; work: number } {
+  const choices = rankBlocks(target, { ...shape, slices: batch.count });
+  const { block } = choices.find((choice) => !choice.block.half)!;
+  return {
+    products: (product, of, { a, b, c }, accumulate) =>
+      step(gemmBlocked(product, block, { accumulate }, product.k, of), { a, b, bias: a, c }),
+    work: batch.count * shape.m * shape.n * shape.k + moved * BALANCE,
   };
 }

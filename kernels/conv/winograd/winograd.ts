@@ -5,8 +5,7 @@
  *
  * Tiles are taken in ranges whose scratch tensors stay small: they are read again while caches still hold them.
  */
-import { type GemmBatch, type GemmQuads, gemmQuads } from '../../gemm/quads.ts';
-import type { GemmShape } from '../../gemm/shape.ts';
+import type { GemmBatch, GemmShape } from '../../gemm/shape.ts';
 import { type Plan, type Step, step } from '../../plan.ts';
 import { type ConvEpilogue, type ConvShape, outputHeight, outputWidth } from '../shape.ts';
 import { winograd } from './matrices.ts';
@@ -21,6 +20,14 @@ import {
 
 /** Pixels of a tile of the result, or of dy for the weight gradient, along one axis. */
 export type WinogradTile = 2 | 4;
+
+/** The step of a batch of products: of operands a and b into c, or with `accumulate` added to it. */
+export type Products = (
+  shape: GemmShape,
+  batch: GemmBatch,
+  operands: { readonly a: string; readonly b: string; readonly c: string },
+  accumulate: boolean,
+) => Step;
 
 /** Bytes that a scratch tensor of tiles takes, unless the tensor of the weights is larger. */
 const SCRATCH = 2 ** 25;
@@ -49,25 +56,25 @@ function ranges(tiles: number, rows: number, points: number): TileRange[] {
 export function planWinogradForward(
   s: ConvShape,
   outputs: WinogradTile,
-  tile: GemmQuads,
+  products: Products,
   epilogue: ConvEpilogue,
 ): Plan {
   const operands = { image: 'x', weight: 'weight', bias: 'bias', residual: 'residual', result: 'y' };
   const size = { height: outputHeight(s), width: outputWidth(s) };
   const input = { channels: s.ci, height: s.h, width: s.w, origin: -s.padding };
-  return pass(s, input, { ...size, channels: s.co }, outputs, tile, epilogue, operands, false);
+  return pass(s, input, { ...size, channels: s.co }, outputs, products, epilogue, operands, false);
 }
 
 /** The gradient to x, or with `accumulate` added to it: the convolution of dy with the weights turned and transposed. */
 export function planWinogradInputGradient(
   s: ConvShape,
   outputs: WinogradTile,
-  tile: GemmQuads,
+  products: Products,
   accumulate: boolean,
 ): Plan {
   const operands = { image: 'dy', weight: 'weight', bias: 'weight', residual: 'weight', result: 'dx' };
   const dy = { channels: s.co, height: outputHeight(s), width: outputWidth(s), origin: s.padding - (s.kh - 1) };
-  return pass(s, dy, { channels: s.ci, height: s.h, width: s.w }, outputs, tile, { accumulate }, operands, true);
+  return pass(s, dy, { channels: s.ci, height: s.h, width: s.w }, outputs, products, { accumulate }, operands, true);
 }
 
 interface Image {
@@ -81,7 +88,7 @@ function pass(
   from: Image & { readonly origin: number },
   to: Image,
   outputs: WinogradTile,
-  tile: GemmQuads,
+  products: Products,
   epilogue: ConvEpilogue & { accumulate?: boolean },
   operands: Readonly<Record<'image' | 'weight' | 'bias' | 'residual' | 'result', string>>,
   backward: boolean,
@@ -99,13 +106,7 @@ function pass(
     const image = winogradImage({ ...to, ...grid }, range, { name: `image${outputs}`, matrix: output }, epilogue);
     steps.push(
       step(tiles, { image: operands.image, domain: 'tiles' }),
-      step(gemmQuads(product, batch, tile), {
-        a: 'filters',
-        b: 'tiles',
-        bias: operands.bias,
-        residual: 'filters',
-        c: 'products',
-      }),
+      products(product, batch, { a: 'filters', b: 'tiles', c: 'products' }, false),
       step(image, {
         domain: 'products',
         bias: operands.bias,
@@ -129,7 +130,7 @@ function pass(
 export function planWinogradWeightGradient(
   s: ConvShape,
   filterSize: WinogradTile,
-  tile: GemmQuads,
+  products: Products,
   accumulate: boolean,
 ): Plan {
   const { points, input, filter, output } = winograd(s.kh, filterSize);
@@ -148,13 +149,7 @@ export function planWinogradWeightGradient(
     steps.push(
       step(winogradTiles({ ...x, origin: -s.padding, rows: s.ci }, range, inputs), { image: 'x', domain: 'inputs' }),
       step(winogradTiles({ ...dy, origin: 0, rows: s.co }, range, filters), { image: 'dy', domain: 'filters' }),
-      step(gemmQuads(product, batch, tile, { accumulate: range.first > 0 }), {
-        a: 'filters',
-        b: 'inputs',
-        bias: 'filters',
-        residual: 'filters',
-        c: 'products',
-      }),
+      products(product, batch, { a: 'filters', b: 'inputs', c: 'products' }, range.first > 0),
     );
   }
   const back = winogradWeightGradient({ filters: s.co * s.ci }, output, accumulate);
