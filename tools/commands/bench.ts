@@ -21,7 +21,15 @@ interface MemoryOptions {
   readonly recompute: boolean;
 }
 
-/** `cim bench` and `cim bench memory`. */
+interface ScalingOptions {
+  readonly recipe: string[];
+  readonly rounds: number;
+  readonly json?: string;
+  readonly html?: string;
+  readonly svg?: string;
+}
+
+/** `cim bench`, `cim bench memory` and `cim bench scaling`. */
 export function register(program: Command): void {
   const command = program
     .command('bench')
@@ -86,5 +94,36 @@ export function register(program: Command): void {
       await withDevice(command.optsWithGlobals<GlobalOptions>(), async (device) =>
         console.log(memoryLines(measureStepMemory(device, { ...options, recipe, height, width })).join('\n')),
       );
+    });
+  command
+    .command('scaling')
+    .description('time of a training step against the area of the image, the proposals and the channels')
+    .option('--recipe <names...>', 'presets, or JSON or YAML files', ['demo', 'demo-hrnet'])
+    .option('--rounds <count>', 'steps of each size that are timed', parseCount, 5)
+    .option('--json <file>', 'write all figures to a file')
+    .option('--html <file>', 'write a page with charts')
+    .option('--svg <file>', 'write the charts as a picture')
+    .action(async ({ recipe, rounds, svg }: ScalingOptions, command: Command) => {
+      // `cim bench` has options of these names, and takes them.
+      const { json, html, ...global } = command.optsWithGlobals<
+        GlobalOptions & Pick<ScalingOptions, 'json' | 'html'>
+      >();
+      const { withDevice } = await import('../cli/with-device.ts');
+      const { terminalReporter } = await import('../cli/reporter.ts');
+      const { writeFileAtomic } = await import('../formats/atomic.ts');
+      const { chooseRecipe } = await import('../pipeline/recipe-options.ts');
+      const { scaling, scalingSteps } = await import('../bench/scaling/scaling.ts');
+      const { scalingHtml, scalingSvg, scalingTable } = await import('../bench/scaling/report.ts');
+      const recipes = await Promise.all(recipe.map((preset) => chooseRecipe({ preset, set: [] })));
+      await withDevice(global, async (device) => {
+        const line = terminalReporter.progress('Steps', scalingSteps(recipes, rounds));
+        const result = await scaling(device, recipes, rounds, (what) => line.advance(1, what)).finally(() =>
+          line.stop(),
+        );
+        console.log(scalingTable(result));
+        if (json !== undefined) await writeFileAtomic(json, JSON.stringify(result, null, 2));
+        if (html !== undefined) await writeFileAtomic(html, scalingHtml(result));
+        if (svg !== undefined) await writeFileAtomic(svg, scalingSvg(result));
+      });
     });
 }
