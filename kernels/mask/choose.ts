@@ -4,35 +4,38 @@ import { step } from '../plan.ts';
 import type { Target } from '../target.ts';
 import { pairwiseOverlap } from './mask.ts';
 import {
+  countBlocks,
   describeMasks,
-  gatherBlocks,
+  listBlocks,
   type OverlapShape,
   orderMasks,
-  overlapLanes,
+  overlapRatios,
   overlapScratch,
 } from './overlap-lanes.ts';
 
 /** The best for the target first. Operands: packed u32 [N, words], iou and containment f32 [N, N]. */
-export function* overlapCandidates(s: OverlapShape, { subgroupSize }: Target): Generator<Candidate<void>> {
-  const maps = { packed: 'packed', iou: 'iou', containment: 'containment' };
-  if (hasLanes(subgroupSize)) {
+export function* overlapCandidates(s: OverlapShape, { subgroupSize, maxBinding }: Target): Generator<Candidate<void>> {
+  const maps = { iou: 'iou', containment: 'containment' };
+  const scratch = overlapScratch(s);
+  if (hasLanes(subgroupSize) && 4 * scratch.lists <= maxBinding) {
     yield {
       name: 'mask.overlap.lanes',
       plan: () => ({
         steps: [
-          step(describeMasks(s), { packed: 'packed', touched: 'touched', areas: 'areas', keys: 'keys' }),
+          step(describeMasks(s), { packed: 'packed', touched: 'touched', keys: 'keys' }),
           step(orderMasks(s, subgroupSize), { keys: 'keys', order: 'order' }),
-          step(gatherBlocks(s), { touched: 'touched', order: 'order', groups: 'groups' }),
-          step(overlapLanes(s, subgroupSize), { ...maps, areas: 'areas', order: 'order', groups: 'groups' }),
+          step(listBlocks(s), { touched: 'touched', order: 'order', lists: 'lists', counts: 'counts' }),
+          step(countBlocks(s, subgroupSize), { packed: 'packed', order: 'order', lists: 'lists', counts: 'counts' }),
+          step(overlapRatios(s), { order: 'order', counts: 'counts', ...maps }),
         ],
         scratch: {},
-        words: overlapScratch(s),
+        words: scratch,
       }),
     };
   }
   const words = Math.ceil((s.width * s.height) / 32);
   yield {
     name: 'mask.overlap.tiled',
-    plan: () => ({ steps: [step(pairwiseOverlap({ n: s.n, words }), maps)], scratch: {} }),
+    plan: () => ({ steps: [step(pairwiseOverlap({ n: s.n, words }), { packed: 'packed', ...maps })], scratch: {} }),
   };
 }

@@ -1,15 +1,17 @@
 /**
- * The overlap maps of {@link pairwiseOverlap} with a lane a mask: for software GPUs, where loads dominate.
+ * The overlap maps of {@link pairwiseOverlap} for software GPUs, where loads dominate.
  *
- * Proposals are local, so most words are 0. The words of the masks are dealt into blocks of 16 rows of the image by 32
- * pixels: word k belongs to the row y that its first pixel lies in, and is the s-th word of that row. In four dispatches:
+ * Proposals are local, so most words are 0. The words of a mask are dealt into blocks of 16 rows of the image by 32 pixels:
+ * word k belongs to the row y that its first pixel lies in, and is the s-th word of that row. Only pairs of masks that
+ * touch the same block are looked at, block by block. In five dispatches:
  *
- * 1. `describeMasks`   per mask: its area, which blocks it touches, and a key by where it lies
- * 2. `orderMasks`      sorts the masks along a Z-order curve, so that neighbours in the order lie near each other
- * 3. `gatherBlocks`    per block and 32 neighbours: which of these touch it, as bits of a word
- * 4. `overlapLanes`    a subgroup takes 64 masks as rows and four a lane as columns. It passes over the blocks that no row or
- *                      no column touches; in the others, over the rows that do not. Lanes fetch a row's 16 words together
- *                      and broadcast them; 16 words of a pair take 5 bit counts ({@link countBits}).
+ * 1. `describeMasks`   per mask: which blocks it touches, and a key by where it lies
+ * 2. `orderMasks`      sorts the masks along a Z-order curve, so that those of a block lie near each other in `counts`
+ * 3. `listBlocks`      per block: which masks touch it, as places in that order
+ * 4. `countBlocks`     a subgroup takes a block: four masks a lane as columns, and every mask as a row. Lanes fetch a row's 16
+ *                      words together and broadcast them; 16 words of a pair take 5 bit counts ({@link countBits}) and one
+ *                      atomic addition of integers, whose order does not matter
+ * 5. `overlapRatios`   turns the counts into the maps
  */
 import { defineKernel, type Kernel, linearGrid, linearIndex, read, u32, wgsl, write } from '../kernel.ts';
 import { countBits } from './carry-save.ts';
@@ -24,11 +26,8 @@ export interface OverlapShape {
 
 /** Rows of the image in a block, and words of a mask in it. */
 const BLOCK = 16;
-/** Neighbours whose bits share a word. */
-const GROUP = 32;
-/** Masks of a tile's rows: whole groups. */
-const ROWS = 128;
-const ROW_GROUPS = ROWS / GROUP;
+/** Masks a lane takes as columns. */
+const COLUMNS = 4;
 const WORKGROUP = 64;
 
 const wordsOf = ({ width, height }: OverlapShape): number => Math.ceil((width * height) / 32);
@@ -39,10 +38,10 @@ const touchedWords = (s: OverlapShape): number => Math.ceil(blocksOf(s) / 32);
 /** Words of the tensors between the dispatches. */
 export const overlapScratch = (s: OverlapShape) => ({
   touched: s.n * touchedWords(s),
-  areas: s.n,
   keys: s.n,
   order: s.n,
-  groups: ROW_GROUPS * Math.ceil(s.n / ROWS) * blocksOf(s),
+  lists: blocksOf(s) * (1 + s.n),
+  counts: s.n * s.n,
 });
 
 const uniforms = (s: OverlapShape) => ({
@@ -63,21 +62,20 @@ fn wordOfRow(y: u32, s: u32) -> u32 {
 }`;
 
 /**
- * Per mask: areas [N] pixels; touched [N, words], a bit a block, whether any pixel of it is inside; keys [N], the
- * interleaved bits of the mean column and row of the touched blocks.
+ * Per mask: touched [N, words], a bit a block, whether any pixel of it is inside; keys [N], the interleaved bits of the mean
+ * column and row of the touched blocks.
  */
-export const describeMasks = (s: OverlapShape): Kernel<'packed' | 'touched' | 'areas' | 'keys'> =>
+export const describeMasks = (s: OverlapShape): Kernel<'packed' | 'touched' | 'keys'> =>
   defineKernel({
     name: 'mask.describeMasks',
-    bindings: { packed: read('u32'), touched: write('u32'), areas: write('u32'), keys: write('u32') },
+    bindings: { packed: read('u32'), touched: write('u32'), keys: write('u32') },
     uniforms: uniforms(s),
     grid: linearGrid(s.n, WORKGROUP),
-    bytes: 4 * s.n * (wordsOf(s) + touchedWords(s) + 2),
+    bytes: 4 * s.n * (wordsOf(s) + touchedWords(s) + 1),
     source: () => wgsl`${wordOfRow}
 ${linearIndex(WORKGROUP)}
   if (i >= u.n) { return; }
   let slots = (u.width + 31u) / 32u;
-  var area = 0u;
   var bits = 0u;
   var count = 0u;
   var sumX = 0u;
@@ -88,9 +86,7 @@ ${linearIndex(WORKGROUP)}
     var any = 0u;
     for (var row = y * ${BLOCK}u; row < min((y + 1u) * ${BLOCK}u, u.height); row++) {
       let k = wordOfRow(row, x);
-      let word = select(0u, packed[i * u.words + min(k, u.words - 1u)], k < u.words);
-      any |= word;
-      area += countOneBits(word);
+      any |= select(0u, packed[i * u.words + min(k, u.words - 1u)], k < u.words);
     }
     let hit = select(0u, 1u, any != 0u);
     bits |= hit << (block % 32u);
@@ -102,7 +98,6 @@ ${linearIndex(WORKGROUP)}
       bits = 0u;
     }
   }
-  areas[i] = area;
   // Half blocks are fine enough.
   let x = 2u * sumX / max(count, 1u);
   let y = 2u * sumY / max(count, 1u);
@@ -145,135 +140,133 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
 }`,
   });
 
-/** groups [⌈N/32⌉ rounded up to even, blocks]: bit m says whether mask order[32·group + m] touches the block. */
-export const gatherBlocks = (s: OverlapShape): Kernel<'touched' | 'order' | 'groups'> =>
-  defineKernel({
-    name: 'mask.gatherBlocks',
-    bindings: { touched: read('u32'), order: read('u32'), groups: write('u32') },
-    uniforms: { ...uniforms(s), size: u32(overlapScratch(s).groups) },
-    grid: linearGrid(overlapScratch(s).groups, WORKGROUP),
-    bytes: 4 * (s.n * touchedWords(s) + s.n + overlapScratch(s).groups),
+/**
+ * lists [blocks, 1 + N]: how many masks touch the block, and their places in the order, ascending. Clears counts [N, N].
+ */
+export const listBlocks = (s: OverlapShape): Kernel<'touched' | 'order' | 'lists' | 'counts'> => {
+  const invocations = Math.max(s.n, blocksOf(s));
+  return defineKernel({
+    name: 'mask.listBlocks',
+    bindings: { touched: read('u32'), order: read('u32'), lists: write('u32'), counts: write('u32') },
+    uniforms: { ...uniforms(s), invocations: u32(invocations) },
+    grid: linearGrid(invocations, WORKGROUP),
+    bytes: 4 * (s.n * (touchedWords(s) + 1) + overlapScratch(s).lists + s.n * s.n),
     source: () => wgsl`${linearIndex(WORKGROUP)}
-  if (i >= u.size) { return; }
-  let block = i % u.blocks;
-  let first = i / u.blocks * ${GROUP}u;
-  var bits = 0u;
-  for (var m = 0u; first + m < min(first + ${GROUP}u, u.n); m++) {
-    bits |= ((touched[order[first + m] * u.touchedWords + block / 32u] >> (block % 32u)) & 1u) << m;
+  if (i >= u.invocations) { return; }
+  for (var at = i; at < u.n * u.n; at += u.invocations) { counts[at] = 0u; }
+  if (i >= u.blocks) { return; }
+  let start = i * (1u + u.n);
+  var length = 0u;
+  for (var place = 0u; place < u.n; place++) {
+    if (((touched[order[place] * u.touchedWords + i / 32u] >> (i % 32u)) & 1u) == 1u) {
+      length++;
+      lists[start + length] = place;
+    }
   }
-  groups[i] = bits;
+  lists[start] = length;
 }`,
   });
+};
 
-/** The maps, as {@link pairwiseOverlap} defines them. */
-export function overlapLanes(
-  s: OverlapShape,
-  subgroup: number,
-): Kernel<'packed' | 'areas' | 'order' | 'groups' | 'iou' | 'containment'> {
-  const columns = columnsOf(subgroup);
-  return defineKernel({
-    name: 'mask.overlapLanes',
-    constants: { subgroup, columns },
-    bindings: {
-      packed: read('u32'),
-      areas: read('u32'),
-      order: read('u32'),
-      groups: read('u32'),
-      iou: write(),
-      containment: write(),
-    },
+/** counts [N, N] += the pixels that two masks have in common; by their places in the order, the first one's first. */
+export const countBlocks = (s: OverlapShape, subgroup: number): Kernel<'packed' | 'order' | 'lists' | 'counts'> =>
+  defineKernel({
+    name: 'mask.countBlocks',
+    constants: { subgroup },
+    bindings: { packed: read('u32'), order: read('u32'), lists: read('u32'), counts: write('atomic<u32>') },
     uniforms: uniforms(s),
-    grid: [Math.ceil(s.n / (subgroup * columns)), Math.ceil(s.n / ROWS), 1],
+    grid: linearGrid(blocksOf(s), 1),
     requires: { features: ['subgroups'], subgroupSize: subgroup },
     flops: s.n * s.n * wordsOf(s),
-    bytes: 4 * s.n * wordsOf(s) + 8 * s.n * s.n,
-    source: lanesSource,
+    bytes: 4 * s.n * wordsOf(s) + 4 * s.n * s.n,
+    source: countSource,
   });
-}
-
-/** Masks a lane takes as columns: four, and no subgroup's columns cross a group. */
-const columnsOf = (subgroup: number): number => Math.min(4, GROUP / subgroup);
 
 const range = (count: number, line: (i: number) => string, separator = '\n    '): string =>
   Array.from({ length: count }, (_, i) => line(i)).join(separator);
 
-function lanesSource({ subgroup, columns }: { subgroup: number; columns: number }): string {
-  const width = subgroup * columns;
+function countSource({ subgroup }: { subgroup: number }): string {
+  const width = subgroup * COLUMNS;
   /** Words of a row that each lane fetches. */
   const shares = BLOCK / subgroup;
   const count = (c: number): string => {
     const both = Array.from({ length: BLOCK }, (_, w) => `p${c}_${w}`);
     const { code, sum } = countBits(both, `q${c}_`);
     // A loop of one round: software drivers jump over loops, but compute both ways of a condition.
-    return `for (var once = min(1u, (columnBits >> ${c * subgroup}u) & ${2 ** subgroup - 1}u); once > 0u; once--) {
+    return `for (var once = select(0u, 1u, r < end${c}); once > 0u; once--) {
             ${both.map((name, w) => `let ${name} = a${w} & words[${c * BLOCK + w}];`).join(' ')}
             ${code}
-            counts[r * ${columns}u + ${c}u] += ${sum};
+            let both = ${sum};
+            if (both > 0u && r <= at${c} && at${c} < length) {
+              atomicAdd(&counts[row * u.n + place${c}], both);
+            }
           }`;
   };
   return wgsl`
 enable subgroups;
 diagnostic(off, subgroup_uniformity);
 ${wordOfRow}
-${storePairs}
 @compute @workgroup_size(${subgroup})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
-  let firstRow = group.y * ${ROWS}u;
-  let firstColumn = group.x * ${width}u;
-  // Pairs below the diagonal of the order are mirrored from above it.
-  if (firstRow >= firstColumn + ${width}u) { return; }
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+  @builtin(subgroup_invocation_id) lane: u32) {
+  let block = group.y * groups.x + group.x;
+  if (block >= u.blocks) { return; }
   let slots = (u.width + 31u) / 32u;
-  ${range(columns, (c) => `let column${c} = order[min(firstColumn + ${c * subgroup}u + lane, u.n - 1u)] * u.words;`, '\n  ')}
-  var rows: array<u32, ${ROWS}>;
-  for (var r = 0u; r < ${ROWS}u; r++) { rows[r] = order[min(firstRow + r, u.n - 1u)] * u.words; }
-  var counts: array<u32, ${ROWS * columns}>;
-  var words: array<u32, ${BLOCK * columns}>;
-  var rowBits: array<u32, ${ROW_GROUPS}>;
-  let rowGroups = min(${ROW_GROUPS}u, (u.n - firstRow + ${GROUP - 1}u) / ${GROUP}u);
-  let rowGroup = group.y * ${ROW_GROUPS}u * u.blocks;
-  let columnGroup = firstColumn / ${GROUP}u * u.blocks;
-  for (var first = 0u; first < u.blocks; first += ${subgroup}u) {
-    // A lane looks at one block.
-    let own = min(first + lane, u.blocks - 1u);
-    let ofColumns = (groups[columnGroup + own] >> (firstColumn % ${GROUP}u)) & ${2 ** width - 1}u;
-    ${range(ROW_GROUPS, (g) => `let ofRows${g} = groups[rowGroup + ${g}u * u.blocks + own];`)}
-    let anyRow = ${range(ROW_GROUPS, (g) => `ofRows${g}`, ' | ')};
-    var pending = subgroupBallot(first + lane < u.blocks && ofColumns != 0u && anyRow != 0u).x;
-    while (pending != 0u) {
-      let q = firstTrailingBit(pending);
-      pending &= pending - 1u;
-      let slot = (first + q) % slots;
-      let y = (first + q) / slots * ${BLOCK}u;
-      for (var w = 0u; w < ${BLOCK}u; w++) {
-        let k = wordOfRow(y + w, slot);
-        let at = min(k, u.words - 1u);
-        ${range(columns, (c) => `words[${c * BLOCK}u + w] = select(0u, packed[column${c} + at], k < u.words);`, '\n        ')}
-      }
-      ${range(shares, (j) => `let k${j} = wordOfRow(y + ${j * subgroup}u + lane, slot);`, '\n      ')}
-      let columnBits = subgroupShuffle(ofColumns, q);
-      ${range(ROW_GROUPS, (g) => `rowBits[${g}] = subgroupShuffle(ofRows${g}, q);`, '\n      ')}
-      // Not unrolled: the end is known only at run time.
-      for (var g = 0u; g < rowGroups; g++) {
-        var touching = rowBits[g];
-        while (touching != 0u) {
-          let r = g * ${GROUP}u + firstTrailingBit(touching);
-          touching &= touching - 1u;
-          ${range(shares, (j) => `let v${j} = select(0u, packed[rows[r] + min(k${j}, u.words - 1u)], k${j} < u.words);`, '\n          ')}
-          ${range(BLOCK, (w) => `let a${w} = subgroupBroadcast(v${Math.floor(w / subgroup)}, ${w % subgroup}u);`, ' ')}
-          ${range(columns, count, '\n          ')}
-        }
-      }
+  let slot = block % slots;
+  let y = block / slots * ${BLOCK}u;
+  let list = block * (1u + u.n) + 1u;
+  let length = lists[list - 1u];
+  ${range(shares, (j) => `let k${j} = wordOfRow(y + ${j * subgroup}u + lane, slot);`, '\n  ')}
+  var words: array<u32, ${BLOCK * COLUMNS}>;
+  for (var first = 0u; first < length; first += ${width}u) {
+    ${range(
+      COLUMNS,
+      (c) => `let at${c} = first + ${c * subgroup}u + lane;
+    let place${c} = lists[list + min(at${c}, length - 1u)];
+    let column${c} = order[place${c}] * u.words;
+    // Rows behind the last column are behind all of them.
+    let end${c} = select(0u, first + ${(c + 1) * subgroup}u, first + ${c * subgroup}u < length);`,
+    )}
+    for (var w = 0u; w < ${BLOCK}u; w++) {
+      let k = wordOfRow(y + w, slot);
+      let source = min(k, u.words - 1u);
+      ${range(COLUMNS, (c) => `words[${c * BLOCK}u + w] = select(0u, packed[column${c} + source], k < u.words);`, '\n      ')}
     }
-  }
-  for (var c = 0u; c < ${columns}u; c++) {
-    let column = firstColumn + c * ${subgroup}u + lane;
-    if (column >= u.n) { continue; }
-    let j = order[column];
-    let areaJ = areas[j];
-    for (var r = 0u; r < ${ROWS}u && firstRow + r <= column; r++) {
-      let i = order[firstRow + r];
-      storePairs(i, j, counts[r * ${columns}u + c], areas[i], areaJ);
+    let rows = min(first + ${width}u, length);
+    for (var firstRow = 0u; firstRow < rows; firstRow += ${subgroup}u) {
+      let ownPlace = lists[list + min(firstRow + lane, length - 1u)];
+      let ownStart = order[ownPlace] * u.words;
+      // Not unrolled: the end is known only at run time.
+      for (var q = 0u; q < min(${subgroup}u, rows - firstRow); q++) {
+        let r = firstRow + q;
+        let row = subgroupShuffle(ownPlace, q);
+        let start = subgroupShuffle(ownStart, q);
+        ${range(shares, (j) => `let v${j} = select(0u, packed[start + min(k${j}, u.words - 1u)], k${j} < u.words);`, '\n        ')}
+        ${range(BLOCK, (w) => `let a${w} = subgroupBroadcast(v${Math.floor(w / subgroup)}, ${w % subgroup}u);`, ' ')}
+        ${range(COLUMNS, count, '\n        ')}
+      }
     }
   }
 }`;
 }
+
+/** The maps, as {@link pairwiseOverlap} defines them. */
+export const overlapRatios = (s: OverlapShape): Kernel<'order' | 'counts' | 'iou' | 'containment'> =>
+  defineKernel({
+    name: 'mask.overlapRatios',
+    bindings: { order: read('u32'), counts: read('u32'), iou: write(), containment: write() },
+    uniforms: { n: u32(s.n) },
+    grid: [Math.ceil(s.n / WORKGROUP), Math.ceil(s.n / WORKGROUP), 1],
+    bytes: 12 * s.n * s.n,
+    source: () => wgsl`${storePairs}
+@compute @workgroup_size(${WORKGROUP})
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) t: u32) {
+  let column = group.x * ${WORKGROUP}u + t;
+  if (group.y > group.x || column >= u.n) { return; }
+  let j = order[column];
+  let areaJ = counts[column * u.n + column];
+  for (var row = group.y * ${WORKGROUP}u; row <= min(column, group.y * ${WORKGROUP}u + ${WORKGROUP - 1}u); row++) {
+    storePairs(order[row], j, counts[row * u.n + column], counts[row * u.n + row], areaJ);
+  }
+}`,
+  });
