@@ -13,13 +13,16 @@ import {
   overlapScratch,
 } from './overlap-lanes.ts';
 
+const LANES = 'mask.overlap.lanes';
+const TILED = 'mask.overlap.tiled';
+
 /** The best for the target first. Operands: packed u32 [N, words], iou and containment f32 [N, N]. */
 export function* overlapCandidates(s: OverlapShape, { subgroupSize, maxBinding }: Target): Generator<Candidate<void>> {
   const maps = { iou: 'iou', containment: 'containment' };
   const scratch = overlapScratch(s);
   if (hasLanes(subgroupSize) && 4 * scratch.lists <= maxBinding) {
     yield {
-      name: 'mask.overlap.lanes',
+      name: LANES,
       plan: () => ({
         steps: [
           step(describeMasks(s), { packed: 'packed', touched: 'touched', keys: 'keys' }),
@@ -35,7 +38,7 @@ export function* overlapCandidates(s: OverlapShape, { subgroupSize, maxBinding }
   }
   const words = Math.ceil((s.width * s.height) / 32);
   yield {
-    name: 'mask.overlap.tiled',
+    name: TILED,
     plan: () => ({ steps: [step(pairwiseOverlap({ n: s.n, words }), { packed: 'packed', ...maps })], scratch: {} }),
   };
 }

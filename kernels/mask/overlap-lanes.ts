@@ -29,6 +29,8 @@ const BLOCK = 16;
 /** Masks a lane takes as columns. */
 const COLUMNS = 4;
 const WORKGROUP = 64;
+/** Small workgroups, since every invocation works long: the last ones to end keep no core waiting. */
+const DESCRIBED = 16;
 
 const wordsOf = ({ width, height }: OverlapShape): number => Math.ceil((width * height) / 32);
 const blocksOf = ({ width, height }: OverlapShape): number => Math.ceil(width / 32) * Math.ceil(height / BLOCK);
@@ -70,10 +72,10 @@ export const describeMasks = (s: OverlapShape): Kernel<'packed' | 'touched' | 'k
     name: 'mask.describeMasks',
     bindings: { packed: read('u32'), touched: write('u32'), keys: write('u32') },
     uniforms: uniforms(s),
-    grid: linearGrid(s.n, WORKGROUP),
+    grid: linearGrid(s.n, DESCRIBED),
     bytes: 4 * s.n * (wordsOf(s) + touchedWords(s) + 1),
     source: () => wgsl`${wordOfRow}
-${linearIndex(WORKGROUP)}
+${linearIndex(DESCRIBED)}
   if (i >= u.n) { return; }
   let slots = (u.width + 31u) / 32u;
   var bits = 0u;
@@ -227,11 +229,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     // Rows behind the last column are behind all of them.
     let end${c} = select(0u, first + ${(c + 1) * subgroup}u, first + ${c * subgroup}u < length);`,
     )}
-    for (var w = 0u; w < ${BLOCK}u; w++) {
+    ${range(
+      COLUMNS,
+      (c) => `for (var w = 0u; w < select(0u, ${BLOCK}u, end${c} > 0u); w++) {
       let k = wordOfRow(y + w, slot);
-      let source = min(k, u.words - 1u);
-      ${range(COLUMNS, (c) => `words[${c * BLOCK}u + w] = select(0u, packed[column${c} + source], k < u.words);`, '\n      ')}
-    }
+      words[${c * BLOCK}u + w] = select(0u, packed[column${c} + min(k, u.words - 1u)], k < u.words);
+    }`,
+    )}
     let rows = min(first + ${width}u, length);
     for (var firstRow = 0u; firstRow < rows; firstRow += ${subgroup}u) {
       let ownPlace = lists[list + min(firstRow + lane, length - 1u)];
