@@ -15,6 +15,10 @@ export const hasLanes = (subgroupSize: number): boolean => subgroupSize > 0 && s
 
 /** What a load of a subgroup costs in multiply-adds, measured on software GPUs. */
 export const LOAD = 20;
+/** A load or store between kernels of a plan: what one core has written another reads. */
+export const MOVE = 1.6 * LOAD;
+/** What each kernel of a plan beyond the first costs, on software GPUs: all threads wait and are woken again. */
+export const DISPATCH = 1e6;
 
 /** A candidate with the work it is expected to be, in multiply-adds of a subgroup: about as many ns on a software GPU. */
 export interface Estimate<Options> extends Candidate<Options> {

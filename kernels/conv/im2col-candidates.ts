@@ -1,5 +1,5 @@
 /** Ways to run a convolution as one matrix product, with their estimated work. */
-import { type Estimate, LOAD } from '../candidate.ts';
+import { DISPATCH, type Estimate, MOVE } from '../candidate.ts';
 import type { GemmQuads } from '../gemm/quads.ts';
 import { quadsTiles } from '../gemm/quads-tiles.ts';
 import type { GemmShape } from '../gemm/shape.ts';
@@ -7,6 +7,7 @@ import type { Target } from '../target.ts';
 import {
   columnsProduct,
   columnsSize,
+  isPointwise,
   planColumnsForward,
   planColumnsInputGradient,
   planColumnsWeightGradient,
@@ -32,7 +33,8 @@ export const columnsForward = (s: ConvShape, target: Target): Estimate<ConvEpilo
 export const columnsInputGradient = (s: ConvShape, target: Target): Estimate<boolean>[] =>
   estimate(s, target, columnsProduct.inputGradient(s)).map(({ tile, work }) => ({
     name: INPUT_GRADIENT,
-    work,
+    // Every pixel of dx is written, whether a column saw it or not.
+    work: work + (isPointwise(s) ? 0 : (s.n * s.ci * s.h * s.w * MOVE) / target.subgroupSize),
     plan: (accumulate) => planColumnsInputGradient(s, tile, accumulate),
   }));
 
@@ -56,7 +58,7 @@ function estimate(
   const size = columnsSize(s);
   if (4 * size > maxBinding || s.n * empty(shape) === 0) return [];
   const [best] = quadsTiles(shape, batch, subgroupSize);
-  return [{ ...best, work: best.work + ((2 * size) / subgroupSize) * LOAD }];
+  return [{ ...best, work: best.work + (size > 0 ? ((2 * size) / subgroupSize) * MOVE + DISPATCH : 0) }];
 }
 
 const empty = ({ m, n, k }: GemmShape): number => m * n * k;

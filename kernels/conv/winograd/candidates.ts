@@ -2,7 +2,7 @@
  * Winograd's ways to run a convolution, with their estimated work: on lanes as other candidates of software GPUs count it,
  * else in multiply-adds.
  */
-import { type Estimate, hasLanes, LOAD } from '../../candidate.ts';
+import { DISPATCH, type Estimate, hasLanes, MOVE } from '../../candidate.ts';
 import { rankBlocks } from '../../gemm/block.ts';
 import { gemmBlocked } from '../../gemm/blocked.ts';
 import { gemmQuads } from '../../gemm/quads.ts';
@@ -100,14 +100,13 @@ function problemOf(family: Family, s: ConvShape, size: WinogradTile): Problem {
 
 /** Dispatches beyond a direct kernel's. */
 const DISPATCHES = 3;
-const DISPATCH = 1e5;
 
 function onLanes({ shape, batch, moved }: Problem, { subgroupSize }: Target): { products: Products; work: number } {
   const [{ tile, work }] = quadsTiles(shape, batch, subgroupSize);
   return {
     products: (product, of, { a, b, c }, accumulate) =>
       step(gemmQuads(product, of, tile, { accumulate }), { a, b, bias: a, residual: a, c }),
-    work: work + (moved / subgroupSize) * LOAD + DISPATCHES * DISPATCH,
+    work: work + (moved / subgroupSize) * MOVE + DISPATCHES * DISPATCH,
   };
 }
 
