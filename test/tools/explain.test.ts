@@ -45,6 +45,7 @@ test('registers are held from the declaration to the last use, and round a loop'
   // `a` is needed in every round, though the text reads it before `b` begins.
   assert.is(main('let a = 1.0; for (;;) { let c = a; let b = c; out[0] = b; }'), 2);
   assert.is(main('var t = array<vec2f, 3>(); let e = t[0]; t[1] = e; out[0] = t[1].x;'), 8);
+  assert.is(main('var words: array<u32, 9>; words[i] = 1u; let a = u.words; out[0] = a; out[1] = words[0];'), 10);
   assert.is(main('{ let a = 1.0; out[0] = a; } { let a = 2.0; out[1] = a; }'), 1);
   assert.is(
     registers(

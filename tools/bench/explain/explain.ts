@@ -1,5 +1,7 @@
 /** What limits each kernel that could run an item: traffic, arithmetic, and the room it takes on a core. */
 import type { Kernel } from '@cim/kernels/kernel';
+import type { Plan } from '@cim/kernels/plan';
+import type { Target } from '@cim/kernels/target';
 import type { Device } from '@cim/runtime';
 import type { TunedItem } from '../item.ts';
 import { countTraffic, type Traffic } from './count-traffic.ts';
@@ -37,6 +39,9 @@ export const boundOf = ({ flops, bytes }: Pick<TunedItem, 'flops' | 'bytes'>, pr
   return { seconds: Math.max(arithmetic, memory), limit: arithmetic > memory ? 'arithmetic' : 'memory' };
 };
 
+/** Of most GPUs. */
+const HARDWARE_SUBGROUP = 32;
+
 /** Counts by running on the device: of the kernels that need subgroups, those for its size. */
 export async function explain(
   device: Device,
@@ -47,7 +52,7 @@ export async function explain(
   const operands = item.operands(device);
   const variants: ExplainedVariant[] = [];
   try {
-    for (const { name, plan } of item.candidates(device.target)) {
+    for (const { name, plan } of runnable(item, device.target)) {
       const traffic = await countTraffic(device, plan, operands);
       const kernel = mainKernel(plan.steps.map((step) => step.kernel));
       const { wgsl, requires } = kernel;
@@ -70,6 +75,20 @@ export async function explain(
   const { id, title, flops, bytes } = item;
   const bounds = Object.fromEntries(profiles.map((profile) => [profile.name, boundOf(item, profile)]));
   return { id, title, flops, bytes, bounds, variants };
+}
+
+/** What training would choose from here, then what hardware would that this device can run too. */
+function runnable(item: TunedItem, here: Target): { readonly name: string; readonly plan: Plan }[] {
+  const found = new Map<string, Plan>();
+  for (const target of [here, { ...here, subgroupSize: 0 }, { ...here, subgroupSize: HARDWARE_SUBGROUP }]) {
+    for (const { name, plan } of item.candidates(target)) {
+      const runs = plan.steps.every(
+        ({ kernel: { requires } }) => !requires.subgroupSize || requires.subgroupSize === here.subgroupSize,
+      );
+      if (runs && !found.has(name)) found.set(name, plan);
+    }
+  }
+  return [...found].map(([name, plan]) => ({ name, plan }));
 }
 
 /** The one that computes most. */

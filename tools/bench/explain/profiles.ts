@@ -61,8 +61,8 @@ export const PROFILES: readonly GpuProfile[] = [
     // 16 vector engines of 8 threads, a thread runs 16 invocations.
     threads: 16 * 8 * 16,
     workgroups: 128,
-    // 128 registers of 32 bytes a thread, shared by its 16 invocations: fewer do not make room for more threads.
-    registers: { core: 16 * 8 * 128 * 8, most: 64, step: 64 },
+    // 128 registers of 32 bytes a thread, shared by its 16 invocations, or by 8 where these need more than 64 words each.
+    registers: { core: 16 * 8 * 128 * 8, most: 128, step: 64 },
     memory: 128 * KIB,
     flops: 19.7e12,
     bandwidth: 560e9,

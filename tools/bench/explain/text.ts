@@ -98,7 +98,7 @@ function mostLive(body: string, vectors: ReadonlyMap<string, number>): number {
     // Of several variables of that name, this one's uses end where the scope round it ends.
     const scope = scopeEnd(body, first);
     let last = -1;
-    for (const use of body.slice(first, scope).matchAll(new RegExp(`\\b${name}\\b`, 'g'))) {
+    for (const use of body.slice(first, scope).matchAll(new RegExp(`(?<![.\\w])${name}\\b`, 'g'))) {
       last = first + use.index;
     }
     if (last < 0) continue;
@@ -127,7 +127,7 @@ function wordsOfValue(value: string, known: ReadonlyMap<string, number>): number
   if (made) return wordsOfType(made[1]);
   if (/^(dot|length|all|any|f32|u32|i32|bool)\(/.test(value.trim())) return 1;
   let words = 1;
-  for (const { 0: name, index } of value.matchAll(/\b[a-zA-Z_]\w*\b/g)) {
+  for (const { 0: name, index } of value.matchAll(/(?<![.\w])[a-zA-Z_]\w*\b/g)) {
     const behind = value.slice(index + name.length);
     // A component of a vector is one word; an element of a buffer of vectors is a vector.
     if (/^\s*(\[[^\]]*\])?\.[xyzw]\b/.test(behind)) continue;
