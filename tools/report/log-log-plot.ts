@@ -28,7 +28,10 @@ export function logLogPlot({ title, series, x, y }: LogLogOptions): Html {
   const guide = ends.map((end) => ({ x: end, y: (first.y * end) / first.x }));
   const heights = [...points, ...guide].map((p) => p.y);
   const across = scaleLog(ends, [MARGIN.left, PLOT.width - MARGIN.right]);
-  const up = scaleLog([Math.min(...heights), Math.max(...heights)], [PLOT.height - MARGIN.bottom, MARGIN.top]).nice();
+  const up = scaleLog(
+    [Math.min(...heights) / 1.2, 1.2 * Math.max(...heights)],
+    [PLOT.height - MARGIN.bottom, MARGIN.top],
+  );
   const path = line<{ x: number; y: number }>(
     (p) => across(p.x),
     (p) => up(p.y),
@@ -59,7 +62,7 @@ ${of.map((p) => html`<circle cx="${across(p.x).toFixed(1)}" cy="${up(p.y).toFixe
 )}`;
 }
 
-/** Where grid lines go: powers of ten, and as many of their doubles and fivefolds as are needed. */
+/** Where grid lines go: powers of ten, and where these are few, numbers between them. */
 function powers([low, high]: readonly number[]): number[] {
   const steps = high / low > 300 ? [1] : high / low > 30 ? [1, 3] : [1, 2, 5];
   const from = Math.floor(Math.log10(low));

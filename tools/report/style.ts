@@ -1,7 +1,7 @@
 import { Html } from './html.ts';
 
-/** The style sheet of the report, for light and dark screens and for print. */
-export const style = new Html(`
+/** What charts need, also as pictures of their own: colours for light and dark screens, axes, lines. */
+export const chartStyle = new Html(`
 :root {
   color-scheme: light dark;
   --page: #f6f7f9; --card: #ffffff; --ink: #14171c; --muted: #5a6270; --rule: #e0e4ea; --accent: #0b6e66;
@@ -15,7 +15,15 @@ export const style = new Html(`
     --c1: #6aa5f5; --c2: #45bd8d; --c3: #dfa43c; --c4: #a595f2; --c5: #f07f7a; --c6: #e58fbd; --c7: #9fb0c4; --c8: #67c3d6;
   }
 }
-* { box-sizing: border-box; }
+.axis path { stroke: var(--rule); fill: none; }
+.axis text { fill: var(--muted); font-size: 12px; font-variant-numeric: tabular-nums; }
+.line { fill: none; stroke: currentColor; stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }
+.dashed { stroke-dasharray: 2 5; }
+${[1, 2, 3, 4, 5, 6, 7, 8].map((i) => `.series-${i} { color: var(--c${i}); }`).join('\n')}
+`);
+
+/** The style sheet of the report, for screens and for print. */
+export const style = new Html(`${chartStyle.text}* { box-sizing: border-box; }
 body {
   margin: 0; background: var(--page); color: var(--ink);
   font: 16px/1.5 system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif;
@@ -59,15 +67,10 @@ figure { margin: 0; }
 figcaption { font-size: 0.875rem; }
 .chart figcaption { margin-bottom: 8px; color: var(--muted); }
 .chart > svg { display: block; width: 100%; height: auto; }
-.axis path { stroke: var(--rule); fill: none; }
-.axis text { fill: var(--muted); font-size: 12px; font-variant-numeric: tabular-nums; }
-.line { fill: none; stroke: currentColor; stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }
 .name { fill: var(--ink); font-size: 13px; }
 .mean { fill: var(--accent); opacity: 0.32; }
 .whisker { fill: none; stroke: var(--ink); stroke-width: 1.5; }
 .dot { fill: var(--accent); stroke: var(--card); stroke-width: 1; }
-.dashed { stroke-dasharray: 2 5; }
-${[1, 2, 3, 4, 5, 6, 7, 8].map((i) => `.series-${i} { color: var(--c${i}); }`).join('\n')}
 .legend { display: flex; flex-wrap: wrap; gap: 4px 18px; margin: 8px 0 0; padding: 0; list-style: none; font-size: 0.8rem; }
 .legend svg { width: 18px; height: 4px; margin-right: 6px; vertical-align: middle; }
 .pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(340px, 100%), 1fr)); gap: 20px; }

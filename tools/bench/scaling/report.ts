@@ -3,7 +3,7 @@ import { textTable } from '../../cli/table.ts';
 import { type Html, html } from '../../report/html.ts';
 import { type LogLogOptions, logLogPlot, PLOT } from '../../report/log-log-plot.ts';
 import { pageHtml, section, tableSection } from '../../report/page.ts';
-import { style } from '../../report/style.ts';
+import { chartStyle } from '../../report/style.ts';
 import type { Scaling, ScalingResult } from './scaling.ts';
 
 const HEAD = ['recipe, axis', 'x', 'ms a step', 'weights', 'exponent', 'of the largest two'];
@@ -44,13 +44,14 @@ function plots({ scalings }: ScalingResult): LogLogOptions[] {
 
 /** What the plots need beside the report's style sheet. */
 const PLOT_STYLE = `.title { fill: var(--ink); font-size: 14px; font-weight: 600; } .guide { color: var(--muted); stroke-width: 1; }
-.label { font-size: 12px; fill: currentColor; } circle { fill: currentColor; } text { font-family: system-ui, sans-serif; }`;
+.label { font-size: 12px; fill: currentColor; } circle { fill: currentColor; }`;
 
 /** A picture of its own, the plots side by side. */
 export function scalingSvg(result: ScalingResult): string {
   const all = plots(result).map(logLogPlot);
-  return html`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${PLOT.width * all.length} ${PLOT.height}" role="img">
-<style>${style}${PLOT_STYLE}</style>
+  return html`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${PLOT.width * all.length} ${PLOT.height}" role="img" aria-labelledby="title" font-family="system-ui, sans-serif">
+<title id="title">How the time of a training step grows</title>
+<style>${chartStyle}${PLOT_STYLE}</style>
 <rect width="100%" height="100%" style="fill: var(--card)"/>
 ${all.map((plot, i) => html`<g transform="translate(${PLOT.width * i} 0)">${plot}</g>`)}
 </svg>
