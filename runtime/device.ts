@@ -46,7 +46,6 @@ export interface DeviceOptions {
   readonly warn?: (warning: ReportedError) => void;
 }
 
-
 export interface AdapterDescription {
   readonly vendor: string;
   readonly architecture: string;
@@ -133,11 +132,7 @@ export class Device {
     return opened;
   }
 
-  private constructor(
-    gpu: GPUDevice,
-    { adapter, driver, reason, patiently }: FoundAdapter,
-    options: DeviceOptions,
-  ) {
+  private constructor(gpu: GPUDevice, { adapter, driver, reason, patiently }: FoundAdapter, options: DeviceOptions) {
     this.gpu = gpu;
     this.options = options;
     this.#patiently = patiently ?? ((promise) => promise);

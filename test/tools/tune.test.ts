@@ -74,7 +74,10 @@ test('the table shows gains, the summary what is wrong', () => {
       'gemm.endless': { status: 'timeout', hash: '', seconds: 20 },
     },
   } as const;
-  assert.match(tuneTable([{ operation, calls: 3, entry }]), /^k +3 +lanes.16x4 +4.00 +blocked.32x32x4x4 +2.00 +2.00×$/m);
+  assert.match(
+    tuneTable([{ operation, calls: 3, entry }]),
+    /^k +3 +lanes.16x4 +4.00 +blocked.32x32x4x4 +2.00 +2.00×$/m,
+  );
   assert.equal(tuneSummary([{ operation, calls: 3, entry }]), [
     'All calls: 0.012 s as estimated, 0.006 s tuned, 2.00 times faster',
     'k: gemm.bad wrong: element 3 is 4, not 5',

@@ -45,7 +45,9 @@ export function deterministicTensor(
   if (shape.length >= 2) {
     return deterministicValues(k, stretch, salt, (Math.sqrt(3) * gain) / Math.sqrt(sizeOf(shape) / shape[0]), 0);
   }
-  return name.endsWith('bias') ? deterministicValues(k, stretch, salt, 0.1, 0) : deterministicValues(k, stretch, salt, 0.3, 1);
+  return name.endsWith('bias')
+    ? deterministicValues(k, stretch, salt, 0.1, 0)
+    : deterministicValues(k, stretch, salt, 0.3, 1);
 }
 
 /** The input of a network whose state dict has `k` tensors: 2·s. */
