@@ -118,7 +118,9 @@ test('the bootstrap refuses an unknown job and a lock file it cannot install, wi
   const folder = mkdtempSync(path.join(tmpdir(), 'cim-bootstrap-'));
   const bootstrap = path.join(folder, 'tools/bootstrap.mjs');
   mkdirSync(path.dirname(bootstrap));
-  copyFileSync(path.join(root, 'tools/bootstrap.mjs'), bootstrap);
+  for (const file of ['bootstrap.mjs', 'pnpm.mjs']) {
+    copyFileSync(path.join(root, 'tools', file), path.join(folder, 'tools', file));
+  }
   const unknown = spawnSync(process.execPath, [bootstrap, 'stat'], { encoding: 'utf8' });
   assert.is(unknown.status, 1);
   assert.match(unknown.stderr, /Unknown job "stat"\.\nIt must be one of start, cim, test\./);

@@ -1,7 +1,8 @@
 /** `cim tune`, `--tuning`, and the kernels.json of a run. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { HEURISTIC, ReportedError } from '@cim/runtime';
+import { cacheFolder } from '@cim/runtime/platform/software/cache';
 import { testDevice, testDriver } from '@cim/runtime/testing';
 import { parseTable } from '@cim/runtime/tune/entry';
 import { writeDemoDataset } from '@cim/tools/demo-data/write';
@@ -39,9 +40,19 @@ test('all operations of a recipe are found without running one, each class once,
   assert.ok(keys.includes('conv.weightGradient-3-12-3x3-s2-p1-d1-n2-768px'), 'the first layer in training');
 });
 
+/** A cache folder with the drivers of the user's, but without its tuning. */
+function emptyCache(): string {
+  const cache = join(folder, 'cache');
+  mkdirSync(cache);
+  for (const name of readdirSync(cacheFolder())) {
+    if (name !== 'tuning' && !name.startsWith('.')) symlinkSync(join(cacheFolder(), name), join(cache, name));
+  }
+  return cache;
+}
+
 test('what is tuned is kept, exported, used, and not tuned again', async () => {
   const table = join(folder, 'table.json');
-  process.env.CIM_CACHE = join(folder, 'cache');
+  process.env.CIM_CACHE = emptyCache();
   const settings = ['--size', '24x32', '--proposals', '5', '--classes', '3', '--driver', testDriver()];
   const recipe = ['--set', 'cim.region={channels: 4, hidden: 8, fuseMasks: false}', 'classifier.training.steps=0'];
   const backbone = 'backbone={type: residual, stemChannels: 4, stages: [{channels: 4, blocks: 1, stride: 2}]}';

@@ -223,7 +223,7 @@ test('with --each-variant the command runs every kernel that fits, and ends with
     const now = bad.variants.find((one) => one.variant === variant)!;
     assert.is(now.status, variant.startsWith('gemm.') ? 'failed' : status);
   }
-  assert.match(bad.stdout, /FAIL {2}gemm\.tiled +1 cases, 1 failed, .*\nFAIL {2}op_linear /);
+  assert.match(bad.stdout, /FAIL {2}gemm\.quads\.16x4 +1 cases, 1 failed, .*\nFAIL {2}op_linear /);
 });
 
 test('a folder that is missing or holds no golden file is refused', async () => {
