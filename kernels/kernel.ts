@@ -174,6 +174,10 @@ function assemble(
   return [...directives, ...lines, rest].join('\n');
 }
 
+/** WGSL text of `count` lines. */
+export const each = (count: number, line: (i: number) => string, separator = '\n'): string =>
+  Array.from({ length: count }, (_, i) => line(i)).join(separator);
+
 /** A grid of one invocation per item. Read the item in WGSL as `gid.x + gid.y * (workgroups.x * size)`, see {@link linearIndex}. */
 export function linearGrid(items: number, workgroupSize: number): Grid {
   const groups = Math.max(1, Math.ceil(items / workgroupSize));

@@ -17,7 +17,7 @@ import {
   weightGradientDirect,
   weightGradientTiles,
 } from './register-tiles.ts';
-import { type ConvEpilogue, type ConvShape, convFlops } from './shape.ts';
+import { type ConvEpilogue, type ConvShape, convFlops, taps } from './shape.ts';
 import {
   WINOGRAD_VARIANTS,
   winogradForward,
@@ -36,84 +36,69 @@ export const CONV_VARIANTS: readonly string[] = [
  * The ways to run y = conv(x, weight) through the epilogue, the one of least estimated work first. Operands: x, weight,
  * bias, residual, y; any f32 tensor may stand for a bias or residual that the epilogue lacks.
  */
-export function* convForwardCandidates(s: ConvShape, target: Target): Generator<Candidate<ConvEpilogue>> {
-  if (hasLanes(target.subgroupSize)) {
-    const subgroups = [winogradForward(s, target), columnsForward(s, target), forwardTiles(s, target.subgroupSize)];
-    yield* byWork(subgroups.flat());
-  }
-  yield* portable(
-    s,
-    target,
-    forwardDirect(s),
-    () => forwardTiles(s, 0),
-    convForwardImplicitCandidates(s, target),
-    winogradForward(s, target),
-  );
-}
+export const convForwardCandidates = (s: ConvShape, target: Target): Generator<Candidate<ConvEpilogue>> =>
+  ranked(s, target, {
+    winograd: winogradForward,
+    columns: columnsForward,
+    tiles: (subgroupSize) => forwardTiles(s, subgroupSize),
+    direct: forwardDirect(s),
+    blocks: convForwardImplicitCandidates,
+  });
 
 /** The ways to compute the gradient to x, or with `accumulate` to add it. Operands: dy, weight, dx. */
-export function* convInputGradientCandidates(s: ConvShape, target: Target): Generator<Candidate<boolean>> {
-  if (hasLanes(target.subgroupSize)) {
-    const subgroups = [
-      winogradInputGradient(s, target),
-      columnsInputGradient(s, target),
-      inputGradientTiles(s, target.subgroupSize),
-    ];
-    yield* byWork(subgroups.flat());
-  }
-  yield* portable(
-    s,
-    target,
-    inputGradientDirect(s),
-    () => inputGradientTiles(s, 0),
-    convInputGradientImplicitCandidates(s, target),
-    winogradInputGradient(s, target),
-  );
-}
+export const convInputGradientCandidates = (s: ConvShape, target: Target): Generator<Candidate<boolean>> =>
+  ranked(s, target, {
+    winograd: winogradInputGradient,
+    columns: columnsInputGradient,
+    tiles: (subgroupSize) => inputGradientTiles(s, subgroupSize),
+    direct: inputGradientDirect(s),
+    blocks: convInputGradientImplicitCandidates,
+  });
 
 /** The ways to compute the gradient to weight, or with `accumulate` to add it. Operands: x, dy, dw. */
-export function* convWeightGradientCandidates(s: ConvShape, target: Target): Generator<Candidate<boolean>> {
-  const maxParts = Math.max(1, Math.floor(target.maxBinding / (4 * s.co * s.ci * s.kh * s.kw)));
-  if (hasLanes(target.subgroupSize)) {
-    const subgroups = [
-      winogradWeightGradient(s, target),
-      columnsWeightGradient(s, target, maxParts),
-      weightGradientTiles(s, target.subgroupSize, maxParts),
-    ];
-    yield* byWork(subgroups.flat());
-  }
-  yield* portable(
-    s,
-    target,
-    weightGradientDirect(s, maxParts),
-    () => weightGradientTiles(s, 0, maxParts),
-    convWeightGradientImplicitCandidates(s, target),
-    winogradWeightGradient(s, target),
-  );
+export function convWeightGradientCandidates(s: ConvShape, target: Target): Generator<Candidate<boolean>> {
+  const maxParts = Math.max(1, Math.floor(target.maxBinding / (4 * s.co * s.ci * taps(s))));
+  return ranked(s, target, {
+    winograd: winogradWeightGradient,
+    columns: () => columnsWeightGradient(s, target, maxParts),
+    tiles: (subgroupSize) => weightGradientTiles(s, subgroupSize, maxParts),
+    direct: weightGradientDirect(s, maxParts),
+    blocks: convWeightGradientImplicitCandidates,
+  });
+}
+
+/** The families of kernels that each of the three has. */
+interface Families<Options> {
+  winograd(s: ConvShape, target: Target): Estimate<Options>[];
+  columns(s: ConvShape, target: Target): Estimate<Options>[];
+  /** Of subgroups, or where `subgroupSize` is 0 portable. */
+  tiles(subgroupSize: number): Estimate<Options>[];
+  readonly direct: Candidate<Options>;
+  /** In workgroup memory. */
+  blocks(s: ConvShape, target: Target): Iterable<Candidate<Options>>;
 }
 
 /**
- * Where subgroups have their own kernels, the direct one comes before the portable tiles, for it compiles at once, and
- * blocks in workgroup memory last. On hardware these win, unless Winograd saves more products than its tiles cost to move.
+ * Where subgroups have their own kernels, these come first, and the direct one comes before the portable tiles, for it
+ * compiles at once. On hardware blocks win, unless Winograd saves more products than its tiles cost to move.
  */
-function* portable<Options>(
+function* ranked<Options>(
   s: ConvShape,
-  { subgroupSize }: Target,
-  direct: Candidate<Options>,
-  tiles: () => readonly Estimate<Options>[],
-  blocks: Iterable<Candidate<Options>>,
-  winograd: readonly Estimate<Options>[],
+  target: Target,
+  { winograd, columns, tiles, direct, blocks }: Families<Options>,
 ): Generator<Candidate<Options>> {
-  if (hasLanes(subgroupSize)) {
+  if (hasLanes(target.subgroupSize)) {
+    yield* byWork([...winograd(s, target), ...columns(s, target), ...tiles(target.subgroupSize)]);
     yield direct;
-    yield* byWork(tiles());
-    yield* blocks;
+    yield* byWork(tiles(0));
+    yield* blocks(s, target);
     return;
   }
   const products = convFlops(s) / 2;
-  yield* byWork(winograd.filter(({ work }) => work < products));
-  yield* blocks;
-  yield* byWork(winograd.filter(({ work }) => work >= products));
-  yield* byWork(tiles());
+  const transformed = byWork(winograd(s, target));
+  yield* transformed.filter(({ work }) => work < products);
+  yield* blocks(s, target);
+  yield* transformed.filter(({ work }) => work >= products);
+  yield* byWork(tiles(0));
   yield direct;
 }

@@ -7,12 +7,11 @@ import type { Target } from '../target.ts';
 import {
   columnsProduct,
   columnsSize,
-  isPointwise,
   planColumnsForward,
   planColumnsInputGradient,
   planColumnsWeightGradient,
 } from './im2col.ts';
-import type { ConvEpilogue, ConvShape } from './shape.ts';
+import { type ConvEpilogue, type ConvShape, isPointwise } from './shape.ts';
 
 const FORWARD = 'conv.forward.im2col';
 const INPUT_GRADIENT = 'conv.inputGradient.im2col';

@@ -7,14 +7,19 @@ import { type GemmQuads, gemmQuads } from '../gemm/quads.ts';
 import type { GemmBatch, GemmShape } from '../gemm/shape.ts';
 import { defineKernel, i32, type Kernel, linearGrid, linearIndex, read, u32, wgsl, write } from '../kernel.ts';
 import { type Plan, type Step, step } from '../plan.ts';
-import { type ConvEpilogue, type ConvShape, outputHeight, outputWidth } from './shape.ts';
+import {
+  type ConvEpilogue,
+  type ConvShape,
+  isPointwise,
+  outputArea,
+  outputHeight,
+  outputWidth,
+  taps,
+} from './shape.ts';
 
 const WORKGROUP = 64;
 
-const pixelsOf = (s: ConvShape): number => outputHeight(s) * outputWidth(s);
-const depthOf = (s: ConvShape): number => s.ci * s.kh * s.kw;
-export const isPointwise = ({ kh, kw, stride, padding }: ConvShape): boolean =>
-  kh === 1 && kw === 1 && stride === 1 && padding === 0;
+const depthOf = (s: ConvShape): number => s.ci * taps(s);
 
 const uniforms = (s: ConvShape) => ({
   ci: u32(s.ci),
@@ -30,8 +35,8 @@ const uniforms = (s: ConvShape) => ({
 });
 
 /** columns[image, (c, ky, kx), (oy, ox)] = x at the pixel that the tap sees, zero outside: torch.nn.functional.unfold. */
-export function im2col(s: ConvShape): Kernel<'x' | 'columns'> {
-  const count = s.n * depthOf(s) * pixelsOf(s);
+function im2col(s: ConvShape): Kernel<'x' | 'columns'> {
+  const count = s.n * depthOf(s) * outputArea(s);
   return defineKernel({
     name: 'conv.im2col',
     bindings: { x: read(), columns: write() },
@@ -53,14 +58,14 @@ export function im2col(s: ConvShape): Kernel<'x' | 'columns'> {
 }
 
 /** dx (+)= Σ over the columns' elements that saw each pixel: torch.nn.functional.fold, the gradient of {@link im2col}. */
-export function col2im(s: ConvShape, accumulate: boolean): Kernel<'columns' | 'dx'> {
+function col2im(s: ConvShape, accumulate: boolean): Kernel<'columns' | 'dx'> {
   const count = s.n * s.ci * s.h * s.w;
   return defineKernel({
     name: 'conv.col2im',
     bindings: { columns: read(), dx: write() },
     uniforms: { ...uniforms(s), count: u32(count), accumulate: u32(accumulate ? 1 : 0) },
     grid: linearGrid(count, WORKGROUP),
-    bytes: 4 * (count + s.n * depthOf(s) * pixelsOf(s)),
+    bytes: 4 * (count + s.n * depthOf(s) * outputArea(s)),
     source: () => wgsl`${linearIndex(WORKGROUP)}
   if (i >= u.count) { return; }
   let x = i32(i % u.w) + u.padding;
@@ -87,21 +92,21 @@ export function col2im(s: ConvShape, accumulate: boolean): Kernel<'columns' | 'd
 /** The products of the three, an image each. */
 export const columnsProduct = {
   forward: (s: ConvShape): { shape: GemmShape; batch: GemmBatch } => {
-    const [m, n, k] = [s.co, pixelsOf(s), depthOf(s)];
+    const [m, n, k] = [s.co, outputArea(s), depthOf(s)];
     return { shape: { m, n, k }, batch: { count: s.n, strideA: 0, strideB: k * n } };
   },
   inputGradient: (s: ConvShape): { shape: GemmShape; batch: GemmBatch } => {
-    const [m, n, k] = [depthOf(s), pixelsOf(s), s.co];
+    const [m, n, k] = [depthOf(s), outputArea(s), s.co];
     return { shape: { m, n, k, transposeA: true }, batch: { count: s.n, strideA: 0, strideB: k * n } };
   },
   weightGradient: (s: ConvShape): { shape: GemmShape; batch: GemmBatch } => {
-    const [m, n, k] = [s.co, depthOf(s), pixelsOf(s)];
+    const [m, n, k] = [s.co, depthOf(s), outputArea(s)];
     return { shape: { m, n, k, transposeB: true }, batch: { count: s.n, strideA: m * k, strideB: n * k } };
   },
 };
 
 /** Elements of the columns of a batch, which are a scratch tensor; none where nothing is unfolded. */
-export const columnsSize = (s: ConvShape): number => (isPointwise(s) ? 0 : s.n * depthOf(s) * pixelsOf(s));
+export const columnsSize = (s: ConvShape): number => (isPointwise(s) ? 0 : s.n * depthOf(s) * outputArea(s));
 
 /** y = conv(x, weight) through the epilogue. Operands: x, weight, bias, residual, y. */
 export function planColumnsForward(s: ConvShape, tile: GemmQuads, { bias, ...epilogue }: ConvEpilogue): Plan {

@@ -9,20 +9,26 @@
  *   weight gradient  co     ci·kh·kw        n·ho·wo, in parts that `gemm.sumPartials` adds
  */
 import type { Candidate } from '../candidate.ts';
-import { BLOCK_NAMES, type Block, type Loader, rankBlocks, scalarType, vectorType } from '../gemm/block.ts';
+import { BLOCK_NAMES, type Block, blockGrid, type Loader, rankBlocks, scalarType, vectorType } from '../gemm/block.ts';
 import { halved, matrixLoader, matrixStore, RANGE, transposed, vectorOf } from '../gemm/blocked.ts';
 import { sumPartials } from '../gemm/partials.ts';
-import { defineKernel, type Kernel, linearGrid, read, type Scalar, u32, write } from '../kernel.ts';
+import { defineKernel, type Kernel, read, type Scalar, u32, write } from '../kernel.ts';
 import { step } from '../plan.ts';
 import type { Target } from '../target.ts';
 import { epilogueUniforms } from './pass.ts';
-import { type ConvEpilogue, type ConvShape, convBytes, convFlops, outputHeight, outputWidth } from './shape.ts';
+import {
+  type ConvEpilogue,
+  type ConvShape,
+  convBytes,
+  convFlops,
+  isPointwise,
+  outputArea,
+  outputHeight,
+  outputWidth,
+  taps,
+} from './shape.ts';
 
-const area = (s: ConvShape): number => outputHeight(s) * outputWidth(s);
-const taps = (s: ConvShape): number => s.kh * s.kw;
 const multipleOf4 = (n: number): boolean => n % 4 === 0;
-/** y is the product of weight and the x of each image. */
-const isProduct = (s: ConvShape): boolean => taps(s) === 1 && s.stride === 1 && s.padding === 0;
 
 interface Constants extends Record<string, number | boolean> {
   readonly kh: number;
@@ -79,18 +85,17 @@ function convForwardImplicit(
   epilogue: ConvEpilogue,
 ): Kernel<'x' | 'weight' | 'bias' | 'residual' | 'y'> {
   const { half } = block;
-  const columns = s.n * area(s);
+  const columns = s.n * outputArea(s);
   const depth = s.ci * taps(s);
-  const aligned = multipleOf4(area(s));
+  const aligned = multipleOf4(outputArea(s));
   const vectors = {
     weightVectors: multipleOf4(depth),
-    imageVectors: aligned && isProduct(s),
+    imageVectors: aligned && isPointwise(s),
     resultVectors: aligned,
   };
   const constants = constantsOf(s, vectors);
   const result = vectors.resultVectors ? 'vec4f' : 'f32';
-  const rowTiles = Math.ceil(s.co / block.rows);
-  const [gx, gy] = linearGrid(columns, block.columns);
+  const { rowTiles, grid } = blockGrid(block, s.co, columns, 1);
   return defineKernel({
     name: 'conv.forward.implicit',
     constants: { ...block.constants, ...constants },
@@ -110,7 +115,7 @@ function convForwardImplicit(
       rowTiles: u32(rowTiles),
       ...epilogueUniforms(epilogue),
     },
-    grid: columns === 0 ? [0, 1, 1] : [gx, gy, rowTiles],
+    grid,
     requires: block.requires,
     flops: convFlops(s),
     bytes: convBytes(s),
@@ -203,14 +208,13 @@ function convInputGradientImplicit(s: ConvShape, block: Block, accumulate: boole
   const aligned = s.stride === 1 && multipleOf4(s.h * s.w);
   const vectors = {
     weightVectors: taps(s) === 1 && multipleOf4(s.ci),
-    imageVectors: aligned && isProduct(s),
+    imageVectors: aligned && isPointwise(s),
     resultVectors: aligned,
   };
   const constants = constantsOf(s, vectors);
   const result = vectors.resultVectors ? 'vec4f' : 'f32';
-  const rowTiles = Math.ceil(s.ci / block.rows);
   const phaseColumns = s.n * Math.ceil(s.h / s.stride) * Math.ceil(s.w / s.stride);
-  const [gx, gy] = linearGrid(phaseColumns, block.columns);
+  const { rowTiles, grid } = blockGrid(block, s.ci, phaseColumns, s.stride ** 2);
   return defineKernel({
     name: 'conv.inputGradient.implicit',
     constants: { ...block.constants, ...constants },
@@ -226,7 +230,7 @@ function convInputGradientImplicit(s: ConvShape, block: Block, accumulate: boole
       rowTiles: u32(rowTiles),
       accumulate: u32(accumulate ? 1 : 0),
     },
-    grid: phaseColumns === 0 ? [0, 1, 1] : [gx, gy, rowTiles * s.stride ** 2],
+    grid,
     requires: block.requires,
     flops: convFlops(s),
     bytes: convBytes(s),
@@ -365,17 +369,16 @@ function convWeightGradientImplicit(
 ): Kernel<'x' | 'dy' | 'partial'> {
   const { half } = block;
   const columns = s.ci * taps(s);
-  const total = s.n * area(s);
-  const aligned = multipleOf4(area(s));
+  const total = s.n * outputArea(s);
+  const aligned = multipleOf4(outputArea(s));
   const vectors = {
     // Of dy.
     weightVectors: aligned,
-    imageVectors: aligned && isProduct(s),
+    imageVectors: aligned && isPointwise(s),
     resultVectors: multipleOf4(columns),
   };
   const constants = constantsOf(s, vectors);
-  const rowTiles = Math.ceil(s.co / block.rows);
-  const [gx, gy] = linearGrid(columns, block.columns);
+  const { rowTiles, grid } = blockGrid(block, s.co, columns, Math.max(1, Math.ceil(total / depth)));
   return defineKernel({
     name: 'conv.weightGradient.implicit',
     constants: { ...block.constants, ...constants },
@@ -393,7 +396,7 @@ function convWeightGradientImplicit(
       rowTiles: u32(rowTiles),
       accumulate: u32(accumulate ? 1 : 0),
     },
-    grid: [gx, gy, rowTiles * Math.max(1, Math.ceil(total / depth))],
+    grid,
     requires: block.requires,
     flops: convFlops(s),
     bytes: convBytes(s),
@@ -464,7 +467,7 @@ function pixelsAlongK({ kh, kw, stride, dilation, inside }: Constants, vector: s
 
 const xSize = (s: ConvShape): number => s.n * s.ci * s.h * s.w;
 const weightSize = (s: ConvShape): number => s.co * s.ci * taps(s);
-const ySize = (s: ConvShape): number => s.n * s.co * area(s);
+const ySize = (s: ConvShape): number => s.n * s.co * outputArea(s);
 
 export const IMPLICIT_VARIANTS: readonly string[] = ['forward', 'inputGradient', 'weightGradient'].flatMap((pass) =>
   BLOCK_NAMES.map((name) => `conv.${pass}.implicit.${name}`),
@@ -472,7 +475,7 @@ export const IMPLICIT_VARIANTS: readonly string[] = ['forward', 'inputGradient',
 
 /** The ways to run y = conv(x, weight) as a matrix product, the one of least estimated time first. */
 export function* convForwardImplicitCandidates(s: ConvShape, target: Target): Generator<Candidate<ConvEpilogue>> {
-  for (const { block } of rankBlocks(target, { m: s.co, n: s.n * area(s), k: s.ci * taps(s) })) {
+  for (const { block } of rankBlocks(target, { m: s.co, n: s.n * outputArea(s), k: s.ci * taps(s) })) {
     const { steps, scratch, names } = halved(block, { x: xSize(s), weight: weightSize(s) });
     const operands = { x: names('x'), weight: names('weight'), bias: 'bias', residual: 'residual', y: 'y' };
     yield {
@@ -503,7 +506,12 @@ export function* convInputGradientImplicitCandidates(s: ConvShape, target: Targe
 export function* convWeightGradientImplicitCandidates(s: ConvShape, target: Target): Generator<Candidate<boolean>> {
   const size = weightSize(s);
   const most = Math.floor(target.maxBinding / (4 * Math.max(1, size)));
-  for (const { block, depth, parts } of rankBlocks(target, { m: s.co, n: s.ci * taps(s), k: s.n * area(s), most })) {
+  for (const { block, depth, parts } of rankBlocks(target, {
+    m: s.co,
+    n: s.ci * taps(s),
+    k: s.n * outputArea(s),
+    most,
+  })) {
     const { steps, scratch, names } = halved(block, { x: xSize(s), dy: ySize(s) });
     const operands = { x: names('x'), dy: names('dy') };
     yield {

@@ -3,14 +3,13 @@
  * output channels. Its lanes fetch the patch of input pixels together, each another pixel, and broadcast them; every
  * lane loads the weights of its own channels. Few loads a product: the fastest on software GPUs, where loads dominate.
  */
-import { defineKernel, type Kernel, read, type Scalar, u32, wgsl, write } from '../kernel.ts';
+import { defineKernel, each, type Kernel, read, type Scalar, u32, wgsl, write } from '../kernel.ts';
 import {
   distinct,
   epilogueUniforms,
   FORWARD_BINDINGS,
   type PassConstants,
   passDispatch,
-  range,
   reach,
   storeEpilogue,
   tileStep,
@@ -73,8 +72,6 @@ function source(c: Constants): string {
   // Pixels of the patch that each lane fetches.
   const shares = Math.ceil(patch / subgroup);
   const sums = channels * pixels;
-  const each = (count: number, line: (i: number) => string, separator = '\n'): string =>
-    range(count).map(line).join(separator);
 
   const products: string[] = [];
   for (const [r, y] of patchY.entries()) {

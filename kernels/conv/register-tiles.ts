@@ -1,5 +1,5 @@
 /** Candidates that compute a convolution straight from its definition: register tiles, and the direct kernel. */
-import { byWork, type Candidate, type Estimate, LOAD } from '../candidate.ts';
+import { type Candidate, type Estimate, LOAD } from '../candidate.ts';
 import { sumPartials } from '../gemm/partials.ts';
 import type { Kernel } from '../kernel.ts';
 import { type Plan, type Step, step } from '../plan.ts';
@@ -75,7 +75,7 @@ function familyNames<T extends Tile | WeightTile>(family: Family, lanes: readonl
 
 const single = (only: Step): Plan => ({ steps: [only], scratch: {} });
 
-/** Register tiles of subgroups, or where `subgroupSize` is 0 portable ones; unsorted. */
+/** Register tiles of subgroups, or where `subgroupSize` is 0 portable ones; as listed, infinite work for what does not fit. */
 export function forwardTiles(s: ConvShape, subgroupSize: number): Estimate<ConvEpilogue>[] {
   return passTiles(s, false, subgroupSize).map(({ tile, work }) => ({
     name: tileName('conv.forward', subgroupSize, tile),
@@ -141,9 +141,9 @@ interface Fitting<T> {
   readonly work: number;
 }
 const fitting = <T>(tiles: readonly T[], work: (tile: T) => number): Fitting<T>[] =>
-  byWork(tiles.map((tile) => ({ tile, work: work(tile) })));
+  tiles.map((tile) => ({ tile, work: work(tile) }));
 
-/** The tiles that fit, the overhang of each included in its work. */
+/** The overhang of a tile is included in its work. */
 function passTiles(s: ConvShape, backward: boolean, subgroupSize: number): Fitting<Tile>[] {
   const lanes = subgroupSize > 0;
   const constants = passConstants(s, backward);

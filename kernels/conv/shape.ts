@@ -29,6 +29,13 @@ export const outputLength = (
 export const outputHeight = (s: ConvShape): number => outputLength(s.h, s.kh, s);
 export const outputWidth = (s: ConvShape): number => outputLength(s.w, s.kw, s);
 
+/** Pixels of a channel of y. */
+export const outputArea = (s: ConvShape): number => outputHeight(s) * outputWidth(s);
+/** Elements of weight for a pair of channels. */
+export const taps = (s: ConvShape): number => s.kh * s.kw;
+/** Whether each output pixel sees the pixel of x at its own place: y is the product of weight and the x of each image. */
+export const isPointwise = (s: ConvShape): boolean => taps(s) === 1 && s.stride === 1 && s.padding === 0;
+
 /** Multiply-adds count 2. The same for the forward pass and for each of its two large gradients. */
 export const convFlops = (s: ConvShape): number =>
   2 * s.n * s.co * outputHeight(s) * outputWidth(s) * s.ci * s.kh * s.kw;

@@ -8,7 +8,7 @@
  * are f32, also those of f16 operands.
  */
 import { hasLanes } from '../candidate.ts';
-import type { Element, Requirements } from '../kernel.ts';
+import { type Element, each, type Grid, linearGrid, type Requirements } from '../kernel.ts';
 import type { SubgroupMatrix, Target } from '../target.ts';
 
 /** How a workgroup shares out its part of the result when its invocations multiply in registers. */
@@ -181,6 +181,18 @@ export function rankBlocks(target: Target, { m, n, k, slices = 1, most = 1 }: Bl
   });
   return choices.sort((a, b) => a.time - b.time);
 }
+/** The grid over a result [m,n], `slices` times, as {@link Block.source} expects it, and its uniform `rowTiles`. */
+export function blockGrid(
+  { rows, columns }: Block,
+  m: number,
+  n: number,
+  slices: number,
+): { readonly rowTiles: number; readonly grid: Grid } {
+  const rowTiles = Math.ceil(m / rows);
+  const [x, y] = linearGrid(n, columns);
+  return { rowTiles, grid: n === 0 ? [0, 1, 1] : [x, y, rowTiles * slices] };
+}
+
 /** Scalar and vector types of operands. */
 export const scalarType = (half: boolean): Element => (half ? 'f16' : 'f32');
 export const vectorType = (half: boolean): Element => (half ? 'vec4h' : 'vec4f');
@@ -214,9 +226,6 @@ export interface BlockText {
   /** Statement that stores a vector of sums of these columns, in row `m`. */
   readonly store: (m: string, sums: string) => string;
 }
-
-const each = (count: number, line: (i: number) => string, separator = '\n'): string =>
-  Array.from({ length: count }, (_, i) => line(i)).join(separator);
 
 /** Statements that fill a tile, and which four of its rows or columns an invocation loads. */
 function fill(tile: 'A' | 'B', extent: number, depth: number, invocations: number, loader: Loader, put: Put) {

@@ -3,10 +3,10 @@
  * where rows are multiples of four, products in registers or in subgroup matrices, operands as they are or as f16.
  */
 import type { Candidate } from '../candidate.ts';
-import { defineKernel, type Kernel, linearGrid, read, u32, write } from '../kernel.ts';
+import { defineKernel, type Kernel, read, u32, write } from '../kernel.ts';
 import { type Plan, type Step, step } from '../plan.ts';
 import type { Target } from '../target.ts';
-import { BLOCK_NAMES, type Block, type Loader, rankBlocks, scalarType, vectorType } from './block.ts';
+import { BLOCK_NAMES, type Block, blockGrid, type Loader, rankBlocks, scalarType, vectorType } from './block.ts';
 import { halfWords, toHalf } from './half.ts';
 import { sumPartials } from './partials.ts';
 import { type GemmBatch, type GemmEpilogue, type GemmShape, gemmBytes, gemmFlops } from './shape.ts';
@@ -116,8 +116,7 @@ export function gemmBlocked(
   const slices = batch?.count ?? Math.max(1, Math.ceil(k / depth));
   const input = (vectors: boolean) => read(vectors ? vectorType(half) : scalarType(half));
   const output = vectorsC ? 'vec4f' : 'f32';
-  const rowTiles = Math.ceil(m / block.rows);
-  const [gx, gy] = linearGrid(n, block.columns);
+  const { rowTiles, grid } = blockGrid(block, m, n, slices);
   return defineKernel({
     name: 'gemm.blocked',
     constants,
@@ -134,7 +133,7 @@ export function gemmBlocked(
       relu: u32(relu ? 1 : 0),
       accumulate: u32(accumulate ? 1 : 0),
     },
-    grid: n === 0 ? [0, 1, 1] : [gx, gy, rowTiles * slices],
+    grid,
     requires: block.requires,
     flops: (batch?.count ?? 1) * gemmFlops(shape),
     bytes: (batch?.count ?? 1) * gemmBytes(shape),

@@ -3,7 +3,7 @@
  * Its lanes fetch the column of A together, each another row, and broadcast it; every lane loads its own columns of B.
  * No workgroup memory, no barrier, transposes are strides: one pipeline serves all. The fastest on software GPUs.
  */
-import { defineKernel, type Kernel, read, u32, wgsl, write } from '../kernel.ts';
+import { defineKernel, each, type Kernel, read, u32, wgsl, write } from '../kernel.ts';
 import { type GemmEpilogue, type GemmShape, gemmBytes, gemmFlops } from './shape.ts';
 
 export interface GemmLanes {
@@ -48,8 +48,6 @@ export function gemmLanes(
     bytes: gemmBytes(shape),
     source: ({ rows, columns, subgroup }) => {
       const shares = Math.ceil(rows / subgroup);
-      const each = (count: number, line: (i: number) => string, separator = '\n'): string =>
-        Array.from({ length: count }, (_, i) => line(i)).join(separator);
       return wgsl`
 enable subgroups;
 diagnostic(off, subgroup_uniformity);

@@ -4,7 +4,7 @@
  * different rows of A and broadcast them. Fewer and wider loads than gemm.lanes between the same products: on software
  * GPUs each load is a loop over the lanes, around which the compiler moves the sums.
  */
-import { defineKernel, type Kernel, read, u32, wgsl, write } from '../kernel.ts';
+import { defineKernel, each, type Kernel, read, u32, wgsl, write } from '../kernel.ts';
 import { type GemmBatch, type GemmShape, gemmBytes, gemmFlops } from './shape.ts';
 
 export interface GemmQuads {
@@ -98,8 +98,6 @@ export function gemmQuads(
   });
 }
 
-const each = (count: number, line: (i: number) => string, separator = '\n'): string =>
-  Array.from({ length: count }, (_, i) => line(i)).join(separator);
 const component = (i: number): string => 'xyzw'[i];
 
 function source(c: Constants): string {

@@ -34,7 +34,7 @@ export const localTuner = (device: Device): Tuner => ({
 });
 
 /** Seconds that a candidate may take to compile, run and be compared. */
-export const TRIAL_SECONDS = 20;
+const TRIAL_SECONDS = 20;
 
 /** In a process of its own where there are processes. */
 export async function openTuner(device: Device, seconds: number = TRIAL_SECONDS): Promise<Tuner> {

@@ -13,6 +13,7 @@ import type { Target } from '../../target.ts';
 import { type ConvEpilogue, type ConvShape, outputHeight, outputWidth } from '../shape.ts';
 import {
   type Products,
+  padded,
   planWinogradForward,
   planWinogradInputGradient,
   planWinogradWeightGradient,
@@ -82,19 +83,18 @@ function problemOf(family: Family, s: ConvShape, size: WinogradTile): Problem {
   const points = (size + 2) ** 2;
   const gradient = family === 'conv.weightGradient';
   const [height, width] = family === 'conv.inputGradient' ? [s.h, s.w] : [outputHeight(s), outputWidth(s)];
-  const columns = 4 * Math.ceil((s.n * Math.ceil(height / size) * Math.ceil(width / size)) / 4);
-  const inner = (channels: number): number => 4 * Math.ceil(channels / 4);
+  const columns = padded(s.n * Math.ceil(height / size) * Math.ceil(width / size));
   const [m, n, k] = gradient
     ? [s.co, s.ci, columns]
     : family === 'conv.forward'
-      ? [s.co, columns, inner(s.ci)]
-      : [s.ci, columns, inner(s.co)];
+      ? [s.co, columns, padded(s.ci)]
+      : [s.ci, columns, padded(s.co)];
   const tiles = gradient ? s.ci * 2 * points + s.co * (points + size ** 2) : (s.ci + s.co) * (points + size ** 2);
   return {
     shape: { m, n, k, transposeB: gradient },
     batch: { count: points, strideA: m * k, strideB: n * k },
     moved: columns * tiles + s.co * s.ci * (points + 9),
-    weights: points * inner(s.ci) * inner(s.co),
+    weights: points * padded(s.ci) * padded(s.co),
   };
 }
 

@@ -35,7 +35,8 @@ const SCRATCH = 2 ** 25;
 export const winogradFits = ({ kh, kw, stride, dilation, n, ci, co }: ConvShape): boolean =>
   kh === 3 && kw === 3 && stride === 1 && dilation === 1 && n * ci * co > 0;
 
-const padded = (size: number): number => 4 * Math.ceil(size / 4);
+/** Rows and columns in the domain are whole vectors. */
+export const padded = (size: number): number => 4 * Math.ceil(size / 4);
 const square = (n: number): number => n * n;
 
 const tilesOf = (length: number, step: number): number => Math.ceil(length / step);

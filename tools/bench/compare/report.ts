@@ -72,7 +72,7 @@ const startCell = (outcome: ColdOutcome | undefined, part: keyof Start): string 
 };
 
 /** How many times as long as we the fastest peer takes to its first result, with nothing compiled before. */
-export function coldRatio({ outcomes }: ColdItem, ours: Name, peers: readonly Name[]): number | undefined {
+function coldRatio({ outcomes }: ColdItem, ours: Name, peers: readonly Name[]): number | undefined {
   const seconds = (id: string): number | undefined => {
     const outcome = outcomes[id];
     return outcome?.status === 'measured' ? outcome.cold.first : undefined;
