@@ -6,7 +6,7 @@ import { VARIANTS } from '@cim/kernels';
 import { compressRuns, type Rle } from '@cim/model/evaluate/rle';
 import { testDevice, testDriver } from '@cim/runtime/testing';
 import { DataError } from '@cim/tools/errors';
-import { readJson } from '@cim/tools/formats/json';
+import { readJson } from '@cim/tools/formats/json-file';
 import { readSafetensors, type SafeTensor, writeSafetensors } from '@cim/tools/formats/safetensors';
 import type { VariantsReport } from '@cim/tools/verify/variants';
 import { type VerifyReport, verify } from '@cim/tools/verify/verify';

@@ -1,6 +1,7 @@
 /** The COCO detection format: one JSON file of images, categories and annotations. */
 import { DataError } from '../errors.ts';
-import { isRecord, parseJson, readText } from '../formats/json.ts';
+import { isRecord, parseJson } from '../formats/json.ts';
+import { readText } from '../formats/json-file.ts';
 import type { DatasetClass, ObjectAnnotation } from './dataset.ts';
 import type { ImageList, ListedImage } from './locate.ts';
 

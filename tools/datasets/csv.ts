@@ -1,7 +1,7 @@
 /** A list of images with their labels: a CSV file of two columns. */
 import { parse } from 'csv-parse/sync';
 import { DataError, reasonOf } from '../errors.ts';
-import { readText } from '../formats/json.ts';
+import { readText } from '../formats/json-file.ts';
 import type { DatasetClass } from './dataset.ts';
 import type { ImageList } from './locate.ts';
 

@@ -1,7 +1,8 @@
 /** COCO's result format: a list of detections. */
 import type { CocoResult } from '@cim/model/evaluate/coco-json';
 import { DataError } from '../errors.ts';
-import { isRecord, parseJson, readText } from '../formats/json.ts';
+import { isRecord, parseJson } from '../formats/json.ts';
+import { readText } from '../formats/json-file.ts';
 import { isRle, maskProblem } from './masks.ts';
 
 const FORMAT_REMEDY =

@@ -4,7 +4,7 @@ import { type VocReport, vocReport } from '@cim/model/evaluate/voc-report';
 import { readGroundTruth } from '../datasets/read-ground-truth.ts';
 import { parseResults } from '../datasets/results.ts';
 import { ConfigError } from '../errors.ts';
-import { readText } from '../formats/json.ts';
+import { readText } from '../formats/json-file.ts';
 import { holdsScores } from '../results/holds-scores.ts';
 
 export interface DetectionFiles {

@@ -1,24 +1,7 @@
 /** Binary files, whole or by range. */
 import { type FileHandle, open } from 'node:fs/promises';
-import { CheckpointError, DataError, reasonOf } from '../errors.ts';
-
-/** Reports a file that is not what it should be; `problem` is the middle of a sentence. */
-export type Fail = (problem: string, cause?: unknown) => never;
-
-/** Reports that `name` cannot be read, as a {@link DataError}. */
-export const dataFailure =
-  (name: string): Fail =>
-  (problem, cause) => {
-    throw new DataError(`Cannot read ${name}: ${problem}.`, 'Check the path, or make the file again.', { cause });
-  };
-
-/** Reports that weights cannot be read, as a {@link CheckpointError}. */
-export const checkpointFailure =
-  (path: string): Fail =>
-  (problem, cause) => {
-    const remedy = 'Check the path, or copy or download the file again.';
-    throw new CheckpointError(`Cannot read ${path}: ${problem}.`, remedy, { cause });
-  };
+import { reasonOf } from '../errors.ts';
+import type { ByteSource, Fail } from './bytes.ts';
 
 /** Longest single read: file systems refuse more than 2 GiB at once. */
 const READ_CHUNK = 2 ** 30;
@@ -69,3 +52,14 @@ export const readWhole = (path: string, limit: number, fail: Fail): Promise<Uint
     if (file.size > limit) fail(`it has ${file.size} bytes; at most ${limit} can be read`);
     return readRange(file, 0, file.size, fail);
   });
+
+/** A file as a source of bytes, opened for each read. It must stay the same file. */
+export const fileSource = (path: string, fail: Fail): Promise<ByteSource> =>
+  withFile(path, fail, async ({ size, version }) => ({
+    size,
+    read: (position, length) =>
+      withFile(path, fail, async (file) => {
+        if (file.version !== version) fail('it was replaced while it was in use');
+        return readRange(file, position, length, fail);
+      }),
+  }));

@@ -1,26 +1,6 @@
-/** JSON files of any size, plain or compressed. */
-import { constants } from 'node:buffer';
-import { readFile } from 'node:fs/promises';
-import { promisify } from 'node:util';
-import { gunzip } from 'node:zlib';
+/** JSON texts. */
 import type { z } from 'zod';
 import { DataError, reasonOf } from '../errors.ts';
-
-/**
- * The text of a file; of one that ends in `.gz`, what it holds.
- *
- * @throws DataError when it is missing or a damaged archive.
- */
-export async function readText(file: string): Promise<string> {
-  try {
-    const bytes = await readFile(file);
-    return (
-      file.endsWith('.gz') ? await promisify(gunzip)(bytes, { maxOutputLength: constants.MAX_STRING_LENGTH }) : bytes
-    ).toString('utf8');
-  } catch (error) {
-    throw new DataError(`Cannot read ${file}: ${reasonOf(error)}.`, 'Check the path.', { cause: error });
-  }
-}
 
 /**
  * The value that a JSON text stands for. `file` is named in errors.
@@ -35,10 +15,6 @@ export function parseJson(text: string, file: string, remedy: string): unknown {
     throw new DataError(`${file} is not JSON: ${reasonOf(error)}.`, remedy, { cause: error });
   }
 }
-
-/** The value in a JSON file, plain or compressed. @throws DataError */
-export const readJson = async (file: string): Promise<unknown> =>
-  parseJson(await readText(file), file, 'Give a JSON file.');
 
 /** The first thing a schema found wrong with `value`, as the middle of a sentence: where, what stands there, and why not. */
 export function describeIssue({ issues }: z.ZodError, value: unknown, root: string): string {

@@ -5,7 +5,8 @@
 import { promisify } from 'node:util';
 import { createInflate, inflate } from 'node:zlib';
 import { reasonOf } from '../errors.ts';
-import { dataFailure, type Fail, readWhole } from './file-bytes.ts';
+import { dataFailure, type Fail } from './bytes.ts';
+import { readWhole } from './file-bytes.ts';
 import {
   bytesPerElement,
   type DType,

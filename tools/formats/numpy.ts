@@ -1,5 +1,6 @@
 /** NumPy's .npy files (numpy/lib/format.py). */
-import { dataFailure, type Fail, readWhole } from './file-bytes.ts';
+import { dataFailure, type Fail } from './bytes.ts';
+import { readWhole } from './file-bytes.ts';
 import {
   bytesPerElement,
   decodeElements,

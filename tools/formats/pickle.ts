@@ -1,6 +1,7 @@
 /** Python pickles: dicts, lists, numbers, text and NumPy arrays. Nothing that a file names is ever executed. */
 import { writeFileAtomic } from './atomic.ts';
-import { dataFailure, readWhole } from './file-bytes.ts';
+import { dataFailure } from './bytes.ts';
+import { readWhole } from './file-bytes.ts';
 import { checkTree } from './pickle/check-tree.ts';
 import { GLOBALS } from './pickle/globals.ts';
 import { runPickle } from './pickle/machine.ts';

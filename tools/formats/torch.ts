@@ -1,5 +1,6 @@
 /** PyTorch checkpoints (`torch.save`): both formats are read, the current one is written. */
-import { checkpointFailure, readRange, withFile } from './file-bytes.ts';
+import { checkpointFailure } from './bytes.ts';
+import { readRange, withFile } from './file-bytes.ts';
 import { checkTree } from './pickle/check-tree.ts';
 import { unfoldedLimit } from './pickle.ts';
 import { readLegacy } from './torch/read-legacy.ts';

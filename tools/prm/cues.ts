@@ -15,7 +15,8 @@ import type { Peak } from '@cim/model/peaks/index';
 import type { Size } from '@cim/model/prm/index';
 import { z } from 'zod';
 import { DataError } from '../errors.ts';
-import { describeIssue, parseJson, readText } from '../formats/json.ts';
+import { describeIssue, parseJson } from '../formats/json.ts';
+import { readText } from '../formats/json-file.ts';
 import { readSafetensors, type SafeTensor, type Safetensors, writeSafetensors } from '../formats/safetensors.ts';
 
 export const CUES_FORMAT = 'cim-cues-1';

@@ -1,4 +1,4 @@
-import type { Fail } from '../file-bytes.ts';
+import type { Fail } from '../bytes.ts';
 import { ObjectArray } from '../ndarray.ts';
 import { Callable, isPending } from './globals.ts';
 import { PickleObject } from './values.ts';

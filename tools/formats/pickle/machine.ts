@@ -5,7 +5,7 @@
  * only the names of a fixed list exist, every length is checked against the bytes that are there, and the result is
  * checked for its size and depth before anyone walks it.
  */
-import type { Fail } from '../file-bytes.ts';
+import type { Fail } from '../bytes.ts';
 import { Callable, type Globals, isPending, type Reject } from './globals.ts';
 import { PickleObject, Tuple } from './values.ts';
 

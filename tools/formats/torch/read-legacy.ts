@@ -3,7 +3,8 @@
  * key an int64 count and the elements.
  */
 import { CheckpointError } from '../../errors.ts';
-import { type Fail, type OpenFile, readRange } from '../file-bytes.ts';
+import type { Fail } from '../bytes.ts';
+import { type OpenFile, readRange } from '../file-bytes.ts';
 import { bytesPerElement, type DType, isCount } from '../ndarray.ts';
 import type { Reject } from '../pickle/globals.ts';
 import { runPickle } from '../pickle/machine.ts';

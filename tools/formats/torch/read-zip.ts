@@ -1,6 +1,7 @@
 /** The .pth format of PyTorch 1.6 and later: a ZIP archive NAME/data.pkl, NAME/data/KEY, NAME/byteorder. */
 
-import type { Fail, OpenFile } from '../file-bytes.ts';
+import type { Fail } from '../bytes.ts';
+import type { OpenFile } from '../file-bytes.ts';
 import { bytesPerElement } from '../ndarray.ts';
 import type { Reject } from '../pickle/globals.ts';
 import { runPickle } from '../pickle/machine.ts';

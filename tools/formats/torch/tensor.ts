@@ -1,5 +1,6 @@
 /** Tensors of a .pth file, read when they are asked for. */
-import { type Fail, type OpenFile, readRange, withFile } from '../file-bytes.ts';
+import type { Fail } from '../bytes.ts';
+import { type OpenFile, readRange, withFile } from '../file-bytes.ts';
 import {
   type ArrayOf,
   bytesPerElement,

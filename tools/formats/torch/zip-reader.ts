@@ -3,7 +3,8 @@ import { promisify } from 'node:util';
 import { inflateRaw } from 'node:zlib';
 import { type Entry, fromRandomAccessReaderPromise, RandomAccessReader } from 'yauzl';
 import { reasonOf } from '../../errors.ts';
-import { type Fail, type OpenFile, readRange } from '../file-bytes.ts';
+import type { Fail } from '../bytes.ts';
+import { type OpenFile, readRange } from '../file-bytes.ts';
 
 export interface ZipEntry {
   readonly name: string;

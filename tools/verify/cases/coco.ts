@@ -4,7 +4,7 @@ import type { CocoJson, CocoResult } from '@cim/model/evaluate/coco-json';
 import { vocReport, vocThresholds } from '@cim/model/evaluate/voc-report';
 import { readGroundTruth } from '../../datasets/read-ground-truth.ts';
 import { readResults } from '../../datasets/results.ts';
-import { readJson } from '../../formats/json.ts';
+import { readJson } from '../../formats/json-file.ts';
 import type { FileKind } from '../case.ts';
 import { type Comparison, compare, compareExactly, tolerances } from '../compare.ts';
 

@@ -1,7 +1,7 @@
 import { boxNms } from '@cim/model/detect/nms';
 import { bestProposals, selectDetections } from '@cim/model/detect/select-detections';
 import type { Device } from '@cim/runtime';
-import { readJson } from '../../formats/json.ts';
+import { readJson } from '../../formats/json-file.ts';
 import type { CaseKind } from '../case.ts';
 import { type Comparison, compare, compareExactly, tolerances } from '../compare.ts';
 import type { Golden } from '../golden.ts';

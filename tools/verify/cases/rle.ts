@@ -12,7 +12,7 @@ import {
   uncompressRuns,
   type XywhBox,
 } from '@cim/model/evaluate/rle';
-import { readJson } from '../../formats/json.ts';
+import { readJson } from '../../formats/json-file.ts';
 import type { FileKind } from '../case.ts';
 import { type Comparison, compare, compareExactly, tolerances } from '../compare.ts';
 

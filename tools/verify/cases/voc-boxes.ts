@@ -6,7 +6,7 @@ import {
   vocBoxAp,
   vocResultLine,
 } from '@cim/model/evaluate/voc-boxes';
-import { readJson } from '../../formats/json.ts';
+import { readJson } from '../../formats/json-file.ts';
 import type { FileKind } from '../case.ts';
 import { type Comparison, compare, compareExactly, tolerances } from '../compare.ts';
 
