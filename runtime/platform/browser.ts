@@ -1,7 +1,7 @@
 import { GpuUnavailableError } from '../errors.ts';
 import { type DriverChoice, driverOf, type FoundAdapter } from './driver.ts';
 
-/** An adapter of `navigator.gpu`: a browser or Deno. The driver is theirs to choose, ours to check. */
+/** An adapter of a browser. The driver is its own to choose, ours to check. */
 export async function findBrowserAdapter(choice: DriverChoice): Promise<FoundAdapter> {
   const gpu = globalThis.navigator?.gpu;
   if (!gpu)

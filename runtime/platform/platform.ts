@@ -2,10 +2,11 @@ import { GpuUnavailableError } from '../errors.ts';
 import type { DriverChoice, FoundAdapter } from './driver.ts';
 
 /**
- * An adapter of `navigator.gpu` where there is one, of Dawn in Node.
+ * An adapter of Deno's WebGPU, of a browser's, or of Dawn in Node.
  * @throws GpuUnavailableError when there is none of that driver.
  */
 export async function findAdapter(choice: DriverChoice): Promise<FoundAdapter> {
+  if ('Deno' in globalThis) return (await import('./deno.ts')).findDenoAdapter(choice);
   if (globalThis.navigator?.gpu || typeof process === 'undefined' || !process.versions?.node) {
     return (await import('./browser.ts')).findBrowserAdapter(choice);
   }
