@@ -1,0 +1,2 @@
+import type { Mount } from '../page.ts';
+export const mount: Mount = () => ({ unmount() {} });
