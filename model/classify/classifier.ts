@@ -29,7 +29,8 @@ export class Classifier {
   readonly backbone: Backbone;
   readonly #classifier: Conv2d;
 
-  constructor(device: Device, config: ClassifierConfig, generator: Generator) {
+  /** @param generator draws initial values; null leaves them unset, for all of them will be loaded. */
+  constructor(device: Device, config: ClassifierConfig, generator: Generator | null) {
     this.config = config;
     this.parameters = new ParameterStore(device, generator);
     const root = this.parameters.scope();

@@ -2,6 +2,7 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { decodeRle, encodeRle } from '@cim/model/evaluate/rle';
+import type { WorkingSize } from '@cim/model/infer/image-proposals';
 import { readVocAnnotation } from '@cim/tools/data/voc/annotation';
 import { convertVoc } from '@cim/tools/data/voc/convert';
 import { labelsOnly } from '@cim/tools/datasets/dataset';
@@ -9,7 +10,6 @@ import { groundTruth } from '@cim/tools/datasets/ground-truth';
 import { openSplits } from '@cim/tools/datasets/open';
 import { readPoints } from '@cim/tools/datasets/points';
 import { DataError } from '@cim/tools/errors';
-import type { WorkingSize } from '@cim/tools/proposals/source';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { rejection } from '../rejection.ts';

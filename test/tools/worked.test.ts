@@ -1,9 +1,9 @@
 /** What stages are made of: work ahead in order, and proposals that are kept. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ImageProposals } from '@cim/model/infer/image-proposals';
 import type { LabelledImage } from '@cim/tools/datasets/dataset';
 import { worked } from '@cim/tools/pipeline/context';
 import { CachedProposals } from '@cim/tools/proposals/cache';
-import type { ImageProposals } from '@cim/tools/proposals/source';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { rejection } from '../rejection.ts';

@@ -11,7 +11,7 @@ import { type ArrayOf, elementCount, type LazyArray, NdArray } from '../formats/
 import { stateDictOf } from '../formats/state-file.ts';
 import type { Torchable } from '../formats/torch.ts';
 import type { ImageNetRecipe } from '../imagenet/recipe.ts';
-import type { Checkpoint, LazyCheckpoint } from '../pipeline/checkpoint.ts';
+import type { Checkpoint, LazyCheckpoint } from '../pipeline/checkpoint-content.ts';
 import { asFloat32 } from '../weights/published.ts';
 
 /** A converted file, and what could not be carried over. */

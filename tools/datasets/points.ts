@@ -1,8 +1,8 @@
 /** Point labels: one point an instance, the supervision of CIM-p (`Center_points/`, from BESTIE). */
 import { readFile } from 'node:fs/promises';
 import { join, parse } from 'node:path';
+import type { WorkingSize } from '@cim/model/infer/image-proposals';
 import { DataError, reasonOf } from '../errors.ts';
-import type { WorkingSize } from '../proposals/source.ts';
 import type { DatasetClass, LabelledImage } from './dataset.ts';
 
 /** A point of an instance, in pixels of the working image. */

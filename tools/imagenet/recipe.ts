@@ -2,7 +2,7 @@
 import type { BackboneConfig } from '@cim/model/backbone/index';
 import type { ImageNetTraining } from '@cim/model/classify/imagenet-training';
 import type { SgdConfig } from '@cim/model/solver/solver';
-import type { TrainingRecipe } from '../pipeline/checkpoint.ts';
+import type { TrainingRecipe } from '../pipeline/checkpoint-content.ts';
 
 export interface ImageNetRecipe extends TrainingRecipe {
   readonly backbone: BackboneConfig;

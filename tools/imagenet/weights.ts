@@ -1,7 +1,8 @@
 import type { ImageNetClassifier } from '@cim/model/classify/imagenet';
 import { CheckpointError, firstNames } from '../errors.ts';
 import { openStateDict } from '../formats/state-file.ts';
-import { checkpointKind, loadTrained, readCheckpoint } from '../pipeline/checkpoint.ts';
+import { checkpointKind, readCheckpoint } from '../pipeline/checkpoint.ts';
+import { loadTrained } from '../pipeline/checkpoint-content.ts';
 import type { Reporter } from '../pipeline/context.ts';
 import { asFloat32, describeLoaded, loadPublishedWeights } from '../weights/published.ts';
 import { datasetClasses } from './image-folder.ts';

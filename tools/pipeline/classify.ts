@@ -1,9 +1,10 @@
 /** Stage 1: a classifier on image labels, from scratch or from published weights. */
 
 import { existsSync } from 'node:fs';
-import { Classifier } from '@cim/model/classify/classifier';
+import type { Classifier } from '@cim/model/classify/classifier';
 import { classifierInput } from '@cim/model/classify/input';
 import { classificationMap } from '@cim/model/evaluate/classification';
+import { createClassifier } from '@cim/model/recipe/networks';
 import { trainClassifier } from '@cim/model/train/train-classifier';
 import { Generator, Tape } from '@cim/runtime';
 import type { DatasetImage, LabelledImage } from '../datasets/dataset.ts';
@@ -11,7 +12,8 @@ import { ConfigError, firstNames } from '../errors.ts';
 import type { DecodeSize } from '../images/decode.ts';
 import { findWeights } from '../weights/find.ts';
 import { describeLoaded, loadPublishedWeights } from '../weights/published.ts';
-import { loadTrained, readCheckpoint } from './checkpoint.ts';
+import { readCheckpoint } from './checkpoint.ts';
+import { loadTrained } from './checkpoint-content.ts';
 import { type RunContext, worked } from './context.ts';
 import type { CurvePoint } from './summary.ts';
 import { runTraining } from './training-stage.ts';
@@ -56,7 +58,7 @@ export async function trainClassifierStage(context: RunContext, canvas: DecodeSi
   const { device, folder, recipe, classes, train, images } = context;
   const { training, solver } = recipe.classifier;
   const generator = new Generator(recipe.seed);
-  const classifier = createClassifier(context, generator);
+  const classifier = createClassifier(device, recipe, classes.length, generator);
   if (!existsSync(folder.classifier)) await startingWeights(context, classifier);
   const source = {
     count: train.images.length,
@@ -92,21 +94,11 @@ async function startingWeights({ recipe, train, report }: RunContext, { paramete
   );
 }
 
-const createClassifier = ({ device, recipe, classes }: RunContext, generator: Generator): Classifier =>
-  new Classifier(
-    device,
-    {
-      classes: classes.length,
-      backbone: recipe.classifier.backbone ?? recipe.backbone,
-      pooling: recipe.classifier.pooling,
-    },
-    generator,
-  );
-
 /** The trained classifier of a run. */
 export async function loadClassifier(context: RunContext): Promise<Classifier> {
-  const classifier = createClassifier(context, new Generator(0));
-  await loadTrained(await readCheckpoint(context.folder.classifier, 'classifier'), context, classifier.parameters);
+  const { device, recipe, classes, folder } = context;
+  const classifier = createClassifier(device, recipe, classes.length, null);
+  await loadTrained(await readCheckpoint(folder.classifier, 'classifier'), context, classifier.parameters);
   return classifier;
 }
 

@@ -5,13 +5,8 @@ import type { Solver } from '@cim/model/solver/solver';
 import type { Generator } from '@cim/runtime';
 import type { DatasetClass } from '../datasets/dataset.ts';
 import { CheckpointError } from '../errors.ts';
-import {
-  type CheckpointKind,
-  checkClasses,
-  readCheckpoint,
-  restoreTraining,
-  type TrainingRecipe,
-} from './checkpoint.ts';
+import { readCheckpoint, restoreTraining } from './checkpoint.ts';
+import { type CheckpointKind, checkClasses, type TrainingRecipe } from './checkpoint-content.ts';
 
 /**
  * Brings model, solver and generator to the state of a checkpoint, if there is one, and returns the number of steps it

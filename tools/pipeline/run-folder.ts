@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { OutputError, reasonOf } from '../errors.ts';
-import type { CheckpointKind } from './checkpoint.ts';
+import type { CheckpointKind } from './checkpoint-content.ts';
 
 /** Where a run keeps what. Every stage writes its file last and whole, so what exists is done. */
 export class RunFolder {

@@ -1,8 +1,9 @@
 /** Stage 3: the network, on image labels and the clusters of stage 2. */
 
 import { existsSync } from 'node:fs';
-import { Cim } from '@cim/model/cim';
+import type { Cim } from '@cim/model/cim';
 import type { ParameterStore } from '@cim/model/nn/parameters';
+import { createCim } from '@cim/model/recipe/networks';
 import type { Recipe } from '@cim/model/recipe/recipe';
 import type { HostSample } from '@cim/model/train/sample';
 import { trainCim } from '@cim/model/train/train-cim';
@@ -12,15 +13,13 @@ import { DataError } from '../errors.ts';
 import type { ProposalSource } from '../proposals/source.ts';
 import { findWeights } from '../weights/find.ts';
 import { describeLoaded, loadPublishedWeights } from '../weights/published.ts';
-import { loadTrained, readCheckpoint } from './checkpoint.ts';
+import { readCheckpoint } from './checkpoint.ts';
+import { loadTrained } from './checkpoint-content.ts';
 import { labelVector } from './classify.ts';
 import type { RunContext } from './context.ts';
 import type { CurvePoint } from './summary.ts';
 import { runTraining } from './training-stage.ts';
 import { insideSize } from './working-images.ts';
-
-const createCim = ({ device, recipe, classes }: RunContext, generator: Generator | null): Cim =>
-  new Cim(device, { ...recipe.cim, classes: classes.length, backbone: recipe.backbone }, generator);
 
 /** Whether the network's backbone starts as the classifier's. */
 export const startsFromClassifier = ({ backboneWeights, classifier }: Recipe): boolean =>
@@ -28,11 +27,11 @@ export const startsFromClassifier = ({ backboneWeights, classifier }: Recipe): b
 
 /** Trains the network, going on where a checkpoint stands. Returns the whole curve. */
 export async function trainCimStage(context: RunContext, proposals: ProposalSource): Promise<readonly CurvePoint[]> {
-  const { device, folder, recipe } = context;
+  const { device, folder, recipe, classes } = context;
   const { training, solver } = recipe;
   const generator = new Generator(recipe.seed);
   const begun = existsSync(folder.cim);
-  const cim = createCim(context, begun ? null : generator); // a checkpoint holds all weights
+  const cim = createCim(device, recipe, classes.length, begun ? null : generator); // a checkpoint holds all weights
   if (!begun) await startingWeights(context, cim.parameters);
   const source = await sampleSource(context, proposals);
   return runTraining(context, {
@@ -91,7 +90,8 @@ async function sampleSource(context: RunContext, proposals: ProposalSource) {
 
 /** The trained network of a run. */
 export async function loadCim(context: RunContext): Promise<Cim> {
-  const cim = createCim(context, null);
-  await loadTrained(await readCheckpoint(context.folder.cim, 'cim'), context, cim.parameters);
+  const { device, recipe, classes, folder } = context;
+  const cim = createCim(device, recipe, classes.length, null);
+  await loadTrained(await readCheckpoint(folder.cim, 'cim'), context, cim.parameters);
   return cim;
 }

@@ -1,5 +1,6 @@
+import type { ImageProposals, WorkingSize } from '@cim/model/infer/image-proposals';
 import type { LabelledImage } from '../datasets/dataset.ts';
-import type { ImageProposals, ProposalSource, WorkingSize } from './source.ts';
+import type { ProposalSource } from './source.ts';
 
 /** Keeps the proposals of the images that a source was asked for while `limit` bytes last, the least recently used dropped first. */
 export class CachedProposals implements ProposalSource {

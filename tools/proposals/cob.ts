@@ -2,13 +2,14 @@
 import { existsSync } from 'node:fs';
 import { basename, dirname, join, parse } from 'node:path';
 import { encodeRle } from '@cim/model/evaluate/rle';
+import { type ImageProposals, memoised, type WorkingSize } from '@cim/model/infer/image-proposals';
 import { clipBoxes, type PackedMasks, packMasks, scaledMask, unpackMask } from '@cim/model/masks/index';
 import type { LabelledImage } from '../datasets/dataset.ts';
 import { DataError } from '../errors.ts';
 import { findCobFile, readCobMasks } from './cob-mat.ts';
 import { type CobRegions, cobRegions, readCobPickle } from './cob-pickle.ts';
 import { readOverlaps } from './overlap-files.ts';
-import { type ImageProposals, memoised, type ProposalSource, type WorkingSize } from './source.ts';
+import type { ProposalSource } from './source.ts';
 
 export class CobProposals implements ProposalSource {
   readonly #root: string;

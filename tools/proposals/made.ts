@@ -1,16 +1,13 @@
 /** Proposals made from superpixels, a file each. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { encodeRle } from '@cim/model/evaluate/rle';
-import { clipBoxes, cropPackedMaskArea, scaledBoxes, scaledMask } from '@cim/model/masks/index';
-import { packProposals, proposalBoxes, proposalMask } from '@cim/model/proposals/masks';
-import { type ProposalOptions, type Proposals, proposeMasks } from '@cim/model/proposals/proposals';
-import { REGION_SIZE } from '@cim/model/region/mask-fuse';
+import { type ImageProposals, imageProposals, type WorkingSize } from '@cim/model/infer/image-proposals';
+import { type ProposalOptions, proposeMasks } from '@cim/model/proposals/proposals';
 import type { HostImage } from '@cim/model/train/sample';
 import type { Device } from '@cim/runtime';
 import type { LabelledImage } from '../datasets/dataset.ts';
 import { type ProposalOrigin, readProposals, writeProposals } from './files.ts';
-import { type ImageProposals, memoised, type ProposalSource, type WorkingSize } from './source.ts';
+import type { ProposalSource } from './source.ts';
 
 /** Proposals on the disk, by image id. */
 export class ProposalFiles implements ProposalSource {
@@ -47,24 +44,4 @@ export class ProposalFiles implements ProposalSource {
   #originOf({ fileName }: LabelledImage): ProposalOrigin {
     return { image: fileName, options: this.#options };
   }
-}
-
-/** Proposals found in an image of working size. */
-export function imageProposals(proposals: Proposals, { original }: Pick<WorkingSize, 'original'>): ImageProposals {
-  const { width, height, count } = proposals;
-  const boxes = proposalBoxes(proposals);
-  const masks = { words: packProposals(proposals), count, width, height };
-  const regionMasks = new Float32Array(count * REGION_SIZE ** 2);
-  for (let n = 0; n < count; n++) {
-    const [x1, y1, x2, y2] = boxes.subarray(4 * n, 4 * n + 4);
-    regionMasks.set(cropPackedMaskArea(masks, n, [x1, y1, x2, y2]), n * REGION_SIZE ** 2);
-  }
-  return {
-    network: { masks, boxes: clipBoxes(boxes, width, height), regionMasks },
-    boxes: clipBoxes(scaledBoxes(boxes, proposals, original), original.width, original.height),
-    fileMask: memoised((n) => {
-      const mask = scaledMask(proposalMask(proposals, n), proposals, original);
-      return encodeRle(mask, original.height, original.width);
-    }),
-  };
 }

@@ -2,13 +2,13 @@
 import { existsSync } from 'node:fs';
 import { join, parse } from 'node:path';
 import { encodeRle, type Rle } from '@cim/model/evaluate/rle';
+import { imageProposals } from '@cim/model/infer/image-proposals';
 import { unpackMask } from '@cim/model/masks/index';
 import type { ProposalOptions } from '@cim/model/proposals/proposals';
 import { DataError } from '../errors.ts';
 import { openSafetensors } from '../formats/safetensors.ts';
 import { findCobFile, readCobMasks } from '../proposals/cob-mat.ts';
 import { readProposals } from '../proposals/files.ts';
-import { imageProposals } from '../proposals/made.ts';
 
 interface SizedImage {
   readonly id: number;
