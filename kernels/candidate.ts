@@ -5,6 +5,7 @@ import type { Plan } from './plan.ts';
 export interface Candidate<Options> {
   /** `family.variant[.sizes]`, the same for all shapes: `conv.forward.lanes.8x8x1`. */
   readonly name: string;
+  /** The kernels to run, in order, for what should follow the computation. */
   plan(options: Options): Plan;
 }
 
@@ -22,6 +23,7 @@ export const DISPATCH = 1e6;
 
 /** A candidate with the work it is expected to be, in multiply-adds of a subgroup: about as many ns on a software GPU. */
 export interface Estimate<Options> extends Candidate<Options> {
+  /** Expected multiply-adds of a subgroup. Only compared with that of other candidates for the same shape. */
   readonly work: number;
 }
 

@@ -13,11 +13,16 @@ export const wgsl: (strings: TemplateStringsArray, ...values: unknown[]) => stri
 
 /** A typed 4-byte uniform. Shapes are uniforms, so one pipeline serves every size. */
 export interface Scalar {
+  /** WGSL type of the uniform. */
   readonly type: 'u32' | 'i32' | 'f32';
+  /** A u32 or i32 is wrapped to 32 bits, an f32 rounded. */
   readonly value: number;
 }
+/** An unsigned integer uniform: a size, a count, a switch of 0 or 1. */
 export const u32 = (value: number): Scalar => ({ type: 'u32', value });
+/** A signed integer uniform. */
 export const i32 = (value: number): Scalar => ({ type: 'i32', value });
+/** A uniform rounded to f32. */
 export const f32 = (value: number): Scalar => ({ type: 'f32', value });
 
 /**
@@ -36,8 +41,11 @@ export type Element =
   | 'vec4h'
   | 'atomic<u32>'
   | 'atomic<i32>';
+/** A storage buffer of a kernel: `var<storage, access> name: array<element>`. */
 export interface Binding {
+  /** `read_write` where the kernel writes it. */
   readonly access: 'read' | 'read_write';
+  /** WGSL type of its elements; f32 words on the host unless it is of u32 or i32. */
   readonly element: Element;
 }
 /** A storage buffer the kernel only reads. */
@@ -45,19 +53,24 @@ export const read = (element: Element = 'f32'): Binding => ({ access: 'read', el
 /** A storage buffer the kernel writes, or reads and writes. */
 export const write = (element: Element = 'f32'): Binding => ({ access: 'read_write', element });
 
+/** Workgroups to dispatch along x, y and z; 0 along any of them means that there is nothing to do. */
 export type Grid = readonly [x: number, y: number, z: number];
 
 /** What a variant needs beyond the portable base (8 storage buffers, 256 invocations, 16 KiB of workgroup memory). */
 export interface Requirements {
+  /** WebGPU features the device must have been opened with. */
   readonly features?: readonly ('subgroups' | 'shader-f16' | 'chromium-experimental-subgroup-matrix')[];
   /** The kernel is written for exactly this subgroup size. */
   readonly subgroupSize?: number;
+  /** Invocations of a workgroup, where they are more than 256. */
   readonly invocations?: number;
+  /** Bytes of workgroup memory, where they are more than 16 KiB. */
   readonly workgroupBytes?: number;
 }
 
 type Constant = number | boolean | string;
 
+/** What {@link defineKernel} makes a {@link Kernel} of. */
 export interface KernelSpec<B extends string, C extends Record<string, Constant>> {
   /** `family.operation[.variant]`, unique per source text. */
   readonly name: string;
@@ -67,7 +80,9 @@ export interface KernelSpec<B extends string, C extends Record<string, Constant>
   readonly bindings: Readonly<Record<B, Binding>>;
   /** Read in WGSL as `u.name`. */
   readonly uniforms?: Readonly<Record<string, Scalar>>;
+  /** Workgroups to dispatch. */
   readonly grid: Grid;
+  /** Nothing beyond the portable base unless given. */
   readonly requires?: Requirements;
   /** Floating point operations of this dispatch (a multiply-add counts 2). */
   readonly flops?: number;
@@ -77,21 +92,44 @@ export interface KernelSpec<B extends string, C extends Record<string, Constant>
   readonly source: (constants: C) => string;
 }
 
+/** One dispatch on given shapes: plain data that any WebGPU program can run. */
 export interface Kernel<B extends string = string> {
+  /** `family.operation[.variant]`, as it appears in traces. */
   readonly name: string;
   /** Identifies the WGSL text: the name and the constants. */
   readonly key: string;
+  /** Storage buffers by name, in the order of `@binding(0)`, `@binding(1)`, … */
   readonly bindings: Readonly<Record<B, Binding>>;
+  /** Values of the uniform block, which is bound after the storage buffers. */
   readonly uniforms: readonly Scalar[];
+  /** Arguments of `dispatchWorkgroups`. */
   readonly grid: Grid;
+  /** What the device must offer beyond the portable base. */
   readonly requires: Requirements;
+  /** Floating point operations of this dispatch, a multiply-add counting 2; 0 where nobody counted. */
   readonly flops: number;
+  /** Bytes that must move at least; 0 where nobody counted. */
   readonly bytes: number;
   /** The complete shader module. */
   readonly wgsl: string;
   /** The uniform block, little-endian, 4 bytes a scalar, padded to 16 bytes. Null when there are no uniforms. */
   uniformData(): ArrayBuffer | null;
 }
+
+/** A kernel was described by sizes that no dispatch can have. */
+export class KernelSizeError extends RangeError {
+  constructor(kernel: string, problem: string, remedy: string) {
+    super(`Kernel ${kernel}: ${problem}. ${remedy}`);
+    this.name = 'KernelSizeError';
+  }
+}
+
+/** Which numbers a uniform can hold, in words and as a check. */
+const RANGES: Readonly<Record<Scalar['type'], readonly [range: string, holds: (value: number) => boolean]>> = {
+  u32: ['an integer of 0 to 4294967295', (value) => value >>> 0 === value],
+  i32: ['an integer of -2147483648 to 2147483647', (value) => (value | 0) === value],
+  f32: ['a number', (value) => typeof value === 'number'],
+};
 
 /** The portable limit that every base variant keeps. */
 export const MAX_STORAGE_BUFFERS = 8;
@@ -100,19 +138,33 @@ export const MAX_GRID = 65535;
 
 const sources = new Map<string, string>();
 
-/** Describes one dispatch. Cheap enough to call per step: the WGSL text is built once per set of constants. */
+/**
+ * Describes one dispatch. Cheap enough to call per step: the WGSL text is built once per set of constants.
+ * @throws RangeError when a size of the grid is no integer of 0 to {@link MAX_GRID}.
+ */
 export function defineKernel<B extends string, C extends Record<string, Constant> = Record<string, never>>(
   spec: KernelSpec<B, C>,
 ): Kernel<B> {
   const constants = spec.constants ?? ({} as C);
-  let key = spec.name;
-  for (const name in constants) key += `|${name}=${constants[name]}`;
   const uniformNames = Object.keys(spec.uniforms ?? {});
   const uniforms = Object.values(spec.uniforms ?? {});
-  for (const size of spec.grid) {
-    if (!(Number.isInteger(size) && size >= 0 && size <= MAX_GRID)) {
-      throw new RangeError(`Kernel ${spec.name}: the grid [${spec.grid}] must hold integers of 0 to ${MAX_GRID}.`);
+  uniforms.forEach(({ type, value }, i) => {
+    const [range, holds] = RANGES[type];
+    if (holds(value)) return;
+    const problem = `${uniformNames[i]} is ${value}, not ${range}`;
+    throw new KernelSizeError(spec.name, problem, 'Correct the sizes it is described by; those of a result follow.');
+  });
+  let key = spec.name;
+  for (const name in constants) {
+    const value = constants[name];
+    if (value === undefined || (typeof value === 'number' && !Number.isFinite(value))) {
+      throw new KernelSizeError(spec.name, `${name} is ${value}`, 'Give it a finite value.');
     }
+    key += `|${name}=${value}`;
+  }
+  if (!spec.grid.every((size) => Number.isInteger(size) && size >= 0 && size <= MAX_GRID)) {
+    const problem = `[${spec.grid}] workgroups are no grid of integers of 0 to ${MAX_GRID}`;
+    throw new KernelSizeError(spec.name, problem, 'Describe smaller pieces and dispatch one after the other.');
   }
   return {
     name: spec.name,

@@ -5,6 +5,7 @@ import type { Target } from './target.ts';
 export interface Operation<Options = unknown> {
   /** First part of its candidates' names: `conv.forward`. */
   readonly family: string;
+  /** Sizes of the operation, plain data: its family's shape type. */
   readonly shape: object;
   /** Names this very shape. */
   readonly id: string;
@@ -14,6 +15,7 @@ export interface Operation<Options = unknown> {
   readonly flops: number;
   /** Elements of each operand, all f32. */
   readonly operands: Readonly<Record<string, number>>;
+  /** Name of the operand that is computed. */
   readonly output: string;
   /** The two operands whose products are summed. */
   readonly factors: readonly [string, string];

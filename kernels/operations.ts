@@ -10,6 +10,7 @@ const FAMILIES: Readonly<Record<string, (shape: never) => Operation>> = {
   gemm: gemmOperation,
 };
 
+/** What tells an operation in a file or message: {@link operationOf} makes the operation of it again. */
 export type OperationName = Pick<Operation, 'family' | 'shape'>;
 
 /** The operation that another process or a file names; undefined when there is no such family. */

@@ -2,12 +2,15 @@ import type { Kernel } from './kernel.ts';
 
 /** One dispatch of a plan: which operand or scratch tensor each binding takes. */
 export interface Step {
+  /** What is dispatched. */
   readonly kernel: Kernel;
+  /** Operand or scratch tensor by the name of the kernel's binding. */
   readonly tensors: Readonly<Record<string, string>>;
 }
 
 /** An operation as a short sequence of kernels with scratch tensors between them. */
 export interface Plan {
+  /** In the order of dispatch. */
   readonly steps: readonly Step[];
   /** Elements of each f32 scratch tensor. */
   readonly scratch: Readonly<Record<string, number>>;

@@ -6,8 +6,9 @@ export interface Target {
   readonly f16: boolean;
   /** The kinds of subgroup matrices that kernels may use; empty without Dawn's chromium-experimental-subgroup-matrix. */
   readonly subgroupMatrices: readonly SubgroupMatrix[];
-  /** Most invocations and bytes of workgroup memory of a workgroup. */
+  /** Most invocations of a workgroup. */
   readonly invocations: number;
+  /** Most bytes of workgroup memory of a workgroup. */
   readonly workgroupBytes: number;
   /** Most bytes of one binding: what a scratch tensor may take. */
   readonly maxBinding: number;
@@ -15,10 +16,15 @@ export interface Target {
 
 /** Subgroup matrices that multiply, m×k by k×n; component types as WGSL calls them. */
 export interface SubgroupMatrix {
+  /** Type of the elements of both factors, `f16` or `f32`. */
   readonly component: string;
+  /** Type of the elements of the sum. */
   readonly result: string;
+  /** Rows of the product. */
   readonly m: number;
+  /** Columns of the product. */
   readonly n: number;
+  /** Columns of the left factor, rows of the right one. */
   readonly k: number;
 }
 

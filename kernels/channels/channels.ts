@@ -11,12 +11,17 @@ import { defineKernel, type Kernel, linearGrid, linearIndex, read, u32, wgsl, wr
 
 const WORKGROUP = 64;
 
+/** A window of consecutive channels of x [outer, channels, inner]. */
 export interface ChannelWindow {
+  /** Product of the dimensions before the channels: the batch. */
   readonly outer: number;
+  /** All channels of x. */
   readonly channels: number;
+  /** Product of the dimensions after the channels: 1 for a linear layer, height·width for a convolution. */
   readonly inner: number;
   /** The window: `count` channels from `first` on. */
   readonly first: number;
+  /** Channels in the window. */
   readonly count: number;
 }
 

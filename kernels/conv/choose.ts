@@ -25,6 +25,7 @@ import {
   winogradWeightGradient,
 } from './winograd/candidates.ts';
 
+/** Names of all candidates, on any device, of the three convolution operations. */
 export const CONV_VARIANTS: readonly string[] = [
   ...WINOGRAD_VARIANTS,
   ...COLUMNS_VARIANTS,

@@ -6,6 +6,7 @@ import { defineKernel, type Kernel, linearGrid, linearIndex, read, type Scalar, 
 import { epilogueUniforms, FORWARD_BINDINGS, storeEpilogue } from './pass.ts';
 import { type ConvEpilogue, type ConvShape, convBytes, convFlops, outputHeight, outputWidth } from './shape.ts';
 
+/** Invocations of a workgroup, one an element of the result. */
 export const WORKGROUP = 64;
 /** Channels that one invocation computes. */
 const CHANNELS = 4;

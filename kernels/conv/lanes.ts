@@ -16,12 +16,15 @@ import {
 } from './pass.ts';
 import type { ConvEpilogue, ConvShape } from './shape.ts';
 
+/** Tile of a subgroup; all sizes are constants of the kernel. */
 export interface ConvLanes {
   /** Pixels of the result a subgroup computes; in an input gradient multiples of the stride. */
   readonly rows: number;
+  /** Likewise, in a row. */
   readonly columns: number;
   /** Channels of the result a lane computes. */
   readonly channels: number;
+  /** The subgroup size the kernel is written for. */
   readonly subgroup: number;
 }
 

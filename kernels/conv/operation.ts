@@ -79,9 +79,12 @@ const WEIGHT_GRADIENT: Difference<boolean> = {
   candidates: convWeightGradientCandidates,
 };
 
+/** y [n,co,ho,wo] = conv2d(x, weight), through an epilogue. */
 export const convForwardOperation = (s: ConvShape): Operation<ConvEpilogue> =>
   convOperation('conv.forward', FORWARD, s);
+/** dx [n,ci,h,w] from dy [n,co,ho,wo] and the weight; the option says whether it is added to dx. */
 export const convInputGradientOperation = (s: ConvShape): Operation<boolean> =>
   convOperation('conv.inputGradient', INPUT_GRADIENT, s);
+/** dweight [co,ci,kh,kw] from x and dy; the option says whether it is added to dweight. */
 export const convWeightGradientOperation = (s: ConvShape): Operation<boolean> =>
   convOperation('conv.weightGradient', WEIGHT_GRADIENT, s);

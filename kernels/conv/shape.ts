@@ -1,21 +1,34 @@
 /** Sizes of a 2-d convolution in PyTorch's terms: x [n,ci,h,w], weight [co,ci,kh,kw], y [n,co,ho,wo], all f32. */
 export interface ConvShape {
+  /** Images of the batch. */
   readonly n: number;
+  /** Input channels. */
   readonly ci: number;
+  /** Rows of x. */
   readonly h: number;
+  /** Columns of x. */
   readonly w: number;
+  /** Output channels. */
   readonly co: number;
+  /** Rows of the kernel. */
   readonly kh: number;
+  /** Columns of the kernel. */
   readonly kw: number;
+  /** Cells of x from one output to the next, in both directions. */
   readonly stride: number;
+  /** Zeros around x on all sides, cells. */
   readonly padding: number;
+  /** Cells of x from one tap to the next; 1 is dense. */
   readonly dilation: number;
 }
 
 /** What follows the products: y = max(0, Σ + bias [co] + residual, shaped like y). */
 export interface ConvEpilogue {
+  /** Adds bias [co]. */
   readonly bias?: boolean;
+  /** Adds a tensor shaped like y. */
   readonly residual?: boolean;
+  /** Passes the sum through max(0, ·). */
   readonly relu?: boolean;
 }
 
@@ -26,7 +39,9 @@ export const outputLength = (
   { stride, padding, dilation }: Pick<ConvShape, 'stride' | 'padding' | 'dilation'>,
 ): number => Math.floor((length + 2 * padding - dilation * (kernel - 1) - 1) / stride) + 1;
 
+/** ho = ⌊(h + 2·padding − dilation·(kh − 1) − 1)/stride⌋ + 1. */
 export const outputHeight = (s: ConvShape): number => outputLength(s.h, s.kh, s);
+/** wo = ⌊(w + 2·padding − dilation·(kw − 1) − 1)/stride⌋ + 1. */
 export const outputWidth = (s: ConvShape): number => outputLength(s.w, s.kw, s);
 
 /** Pixels of a channel of y. */

@@ -16,9 +16,11 @@ import {
 } from './pass.ts';
 import type { ConvEpilogue, ConvShape } from './shape.ts';
 
+/** Tile of an invocation; all sizes are constants of the kernel. */
 export interface ConvTile {
   /** Pixels of the result an invocation computes; in an input gradient multiples of the stride. */
   readonly rows: number;
+  /** Likewise, in a row. */
   readonly columns: number;
   /** Channels of the result an invocation computes. */
   readonly channels: number;

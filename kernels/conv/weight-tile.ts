@@ -8,22 +8,31 @@
 import { defineKernel, type Kernel, read, u32, wgsl, write } from '../kernel.ts';
 import { type ConvShape, convBytes, convFlops, outputHeight, outputWidth } from './shape.ts';
 
+/** Tile of an invocation; all sizes are constants of the kernel. */
 export interface ConvWeightTile {
+  /** Input channels that an invocation sums for. */
   readonly inputs: number;
+  /** Output channels that an invocation sums for. */
   readonly outputs: number;
+  /** Output pixels across a strip. */
   readonly columns: number;
   /** Lanes of a workgroup: the subgroup size where there are subgroups. */
   readonly workgroup: number;
+  /** Whether lanes fetch dy together and broadcast it. */
   readonly subgroup: boolean;
 }
 
 /** How the strips of a batch are shared out: strips are cut to `rows` output rows, a part sums `units` of them. */
 export interface ConvWeightSplit {
+  /** Output rows of a strip. */
   readonly rows: number;
+  /** Strips that one part sums. */
   readonly units: number;
+  /** Partial sums that are added at the end; 1 where the kernel writes the gradient itself. */
   readonly parts: number;
 }
 
+/** Cuts the strips of all images into about `wantedParts` parts of equal length. */
 export function splitStrips(s: ConvShape, columns: number, wantedParts: number): ConvWeightSplit {
   const height = outputHeight(s);
   const strips = s.n * Math.ceil(outputWidth(s) / columns);

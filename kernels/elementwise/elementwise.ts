@@ -96,6 +96,7 @@ export function multiplyBackward({ n, accumulate }: { n: number; accumulate: boo
   });
 }
 
+/** max(0, x), or 1 / (1 + e^-x). */
 export type Activation = 'relu' | 'sigmoid';
 
 /** y = f(x). */

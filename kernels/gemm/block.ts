@@ -55,13 +55,19 @@ export interface Block {
   readonly name: string;
   /** Operands are f16. */
   readonly half: boolean;
+  /** Rows of the product a workgroup computes. */
   readonly rows: number;
+  /** Columns of the product a workgroup computes. */
   readonly columns: number;
+  /** Invocations of a workgroup. */
   readonly invocations: number;
   /** Time of an invocation for one k, in multiply-adds. */
   readonly work: number;
+  /** Baked into the WGSL, see KernelSpec. */
   readonly constants: Readonly<Record<string, number | boolean>>;
+  /** What the device must offer. */
   readonly requires: Requirements;
+  /** The kernel's WGSL around what the family's text loads and stores. */
   readonly source: (text: BlockText) => string;
 }
 
@@ -150,18 +156,25 @@ const DISPATCH = 4096;
 
 /** A product of [m,k] by [k,n], `slices` times over; at most `most` parts of k may be summed on their own. */
 export interface BlockProblem {
+  /** Rows of the product. */
   readonly m: number;
+  /** Columns of the product. */
   readonly n: number;
+  /** Length of the sums. */
   readonly k: number;
+  /** Products of a batch; 1 unless given. */
   readonly slices?: number;
+  /** Parts of k that may be summed on their own, at most; unlimited unless given. */
   readonly most?: number;
 }
 
 /** A block, and into how many parts it cuts k. */
 export interface BlockChoice {
+  /** The tile and its text. */
   readonly block: Block;
   /** Lengths of the parts; k itself when there is one. */
   readonly depth: number;
+  /** Partial sums of an output; they are added in a fixed order. */
   readonly parts: number;
 }
 
@@ -195,6 +208,7 @@ export function blockGrid(
 
 /** Scalar and vector types of operands. */
 export const scalarType = (half: boolean): Element => (half ? 'f16' : 'f32');
+/** Type of the bindings that operands are loaded from, four elements at a time. */
 export const vectorType = (half: boolean): Element => (half ? 'vec4h' : 'vec4f');
 
 /** How four neighbouring rows of op(A), or columns of op(B), reach a tile. WGSL, in which `last` is the end of k. */
@@ -214,10 +228,13 @@ export interface Loader {
   readonly loadVectors?: string;
 }
 
+/** What a family adds to a block's text: how its operands are loaded and its sums stored. */
 export interface BlockText {
   /** Declares `last` and `first`: the stretch of k that part `slice` sums. */
   readonly range: string;
+  /** Loads the left factor, [m,k]. */
   readonly a: Loader;
+  /** Loads the right factor, [k,n]. */
   readonly b: Loader;
   /** Functions for the following. */
   readonly declarations: string;

@@ -22,6 +22,7 @@ const LANES: readonly Tile[] = [
 const lanesName = ({ rows, columns }: Tile): string => `gemm.lanes.${rows}x${columns}`;
 const quadsName = ({ rows, columns }: Omit<GemmQuads, 'subgroup'>): string => `gemm.quads.${rows}x${columns}`;
 const splitName = (name: string): string => `${name}.split`;
+/** Names of all candidates, on any device, of the matrix product. */
 export const GEMM_VARIANTS: readonly string[] = [
   ...[...QUADS_TILES.map(quadsName), ...LANES.map(lanesName)].flatMap((name) => [name, splitName(name)]),
   ...BLOCKED_VARIANTS,

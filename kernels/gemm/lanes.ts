@@ -6,10 +6,13 @@
 import { defineKernel, each, type Kernel, read, u32, wgsl, write } from '../kernel.ts';
 import { type GemmEpilogue, type GemmShape, gemmBytes, gemmFlops } from './shape.ts';
 
+/** Tile of a subgroup; all sizes are constants of the kernel. */
 export interface GemmLanes {
+  /** Rows of C that a subgroup computes. */
   readonly rows: number;
   /** Columns of C that a lane computes. */
   readonly columns: number;
+  /** The subgroup size the kernel is written for. */
   readonly subgroup: number;
 }
 

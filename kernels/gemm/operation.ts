@@ -8,6 +8,7 @@ const FAMILY = 'gemm';
 /** `n` as it is, `t` transposed: A, then B. */
 const layout = ({ transposeA, transposeB }: GemmShape): string => `${transposeA ? 't' : 'n'}${transposeB ? 't' : 'n'}`;
 
+/** C [m,n] = op(A)·op(B) through an epilogue, as kernels are chosen for it. */
 export const gemmOperation = (shape: GemmShape): Operation<GemmEpilogue> => ({
   family: FAMILY,
   shape,

@@ -10,9 +10,11 @@
  */
 import { defineKernel, type Kernel, read, u32, wgsl, write } from '../kernel.ts';
 
+/** Where the logits of one image stand among those of a batch, and where its scores go. */
 export interface BranchShape {
   /** First row of the image in `logits`, and its number of rows N. */
   readonly firstRow: number;
+  /** N, the proposals of the image. */
   readonly rows: number;
   /** K, the classes and the background. */
   readonly columns: number;

@@ -16,7 +16,9 @@ type Triple = readonly [number, number, number];
 
 /** Mean and standard deviation per channel, R, G, B, of values in [0, 1]. */
 export interface Normalisation {
+  /** Subtracted, R, G, B. */
   readonly mean: Triple;
+  /** Divided by, R, G, B. */
   readonly std: Triple;
 }
 
@@ -57,8 +59,11 @@ fn store(i: u32, plane: u32, value: vec3f) {
   y[i + 2u * plane] = (value.b - u.meanB) * u.scaleB;
 }`;
 
+/** An RGB image of bytes [height, width, 3]. */
 export interface ImageShape {
+  /** Rows of the source, pixels. */
   readonly height: number;
+  /** Columns of the source, pixels. */
   readonly width: number;
   /** Mirror the source left to right. */
   readonly flip: boolean;
@@ -99,6 +104,7 @@ export function sourcePositions(height: number, width: number, targetSize: numbe
   return Float32Array.from([...axis(height, out.height), ...axis(width, out.width)]);
 }
 
+/** How a network's input is made of an image (prep_im_for_blob, lib/utils/blob.py). */
 export interface Preparation extends ImageShape, Normalisation {
   /** Pixels of the longer side. */
   readonly targetSize: number;
@@ -149,6 +155,9 @@ ${linearIndex(WORKGROUP)}
   });
 }
 
+/**
+ * A random view of an image. Brightness, offset and channel factors apply to values in [0, 1], before normalisation.
+ */
 export interface Augmentation {
   /** Magnification about the centre. */
   readonly scale: number;

@@ -15,6 +15,7 @@ import { workgroupSum } from '../reduce/workgroup-sum.ts';
 import { lossWeightBag } from './loss-weight-bag.ts';
 import { clampScore, LOSS_WORKGROUP } from './probability.ts';
 
+/** Sizes and factors of the losses of a refinement branch. */
 export interface ClsIouShape {
   /** Proposals. */
   readonly n: number;

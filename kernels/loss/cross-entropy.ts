@@ -6,6 +6,7 @@ import { defineKernel, f32, type Kernel, linearGrid, linearIndex, read, u32, wgs
 import { workgroupSum } from '../reduce/workgroup-sum.ts';
 import { LOSS_WORKGROUP } from './probability.ts';
 
+/** Logits [rows, columns]. */
 export interface CrossEntropyShape {
   /** Images; at most 65535. */
   readonly rows: number;

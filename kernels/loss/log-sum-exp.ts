@@ -22,6 +22,7 @@ import {
 
 const WORKGROUP = 64;
 
+/** Maps x [planes, area] and the sharpness of their pooling. */
 export interface LogSumExpShape {
   /** B·C. */
   readonly planes: number;

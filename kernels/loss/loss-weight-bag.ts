@@ -71,6 +71,7 @@ fn lossWeightBag(local: u32, slots: u32) -> f32 {
   return workgroupSum(vec4f(loss, 0.0, 0.0, 0.0), local).x / f32(u.columns);
 }`;
 
+/** Scores [n, columns]. */
 export interface LossWeightBagShape {
   /** Proposals. */
   readonly n: number;

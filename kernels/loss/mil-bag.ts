@@ -7,6 +7,7 @@ import { defineKernel, f32, type Kernel, linearGrid, linearIndex, read, u32, wgs
 import { workgroupSum } from '../reduce/workgroup-sum.ts';
 import { clampScore, LOSS_WORKGROUP } from './probability.ts';
 
+/** Class and detection scores [n, columns]. */
 export interface MilBagShape {
   /** Proposals. */
   readonly n: number;

@@ -11,6 +11,7 @@ import { defineKernel, f32, type Kernel, linearGrid, linearIndex, read, u32, wgs
 import { workgroupSum } from '../reduce/workgroup-sum.ts';
 import { clampScore, LOSS_WORKGROUP } from './probability.ts';
 
+/** Class probabilities and clusters [n, columns]. */
 export interface PclShape {
   /** Proposals. */
   readonly n: number;

@@ -12,6 +12,7 @@ import { defineKernel, f32, type Kernel, linearGrid, linearIndex, read, u32, wgs
 import { workgroupSum } from '../reduce/workgroup-sum.ts';
 import { LOSS_WORKGROUP } from './probability.ts';
 
+/** Class probabilities [n, columns]. */
 export interface ProposalClusterShape {
   /** Proposals. */
   readonly n: number;

@@ -19,8 +19,11 @@ import { storePairs } from './store-pairs.ts';
 
 /** N masks of one image, pixels. */
 export interface OverlapShape {
+  /** Masks. */
   readonly n: number;
+  /** Columns of a mask. */
   readonly width: number;
+  /** Rows of a mask. */
   readonly height: number;
 }
 

@@ -29,6 +29,7 @@ const nearestTruth = `
     }
   }`;
 
+/** How CIM and MIST label proposals (CIM_layer, lib/modeling/heads.py). */
 export interface AssignShape {
   /** Proposals. */
   readonly n: number;
@@ -93,6 +94,7 @@ export function bigProposalsToBackground({ n }: { n: number }): Kernel<'usable' 
   });
 }
 
+/** How OICR and PCL label proposals (_get_proposal_clusters, pcl.pytorch lib/model/pcl/pcl.py). */
 export interface ClusterShape {
   /** Proposals. */
   readonly n: number;

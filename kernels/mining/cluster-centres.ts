@@ -32,6 +32,10 @@ fn addTruth(place: u32, proposal: u32, class_: u32, score: u32) {
   truths[1u + u.n + place] = 1u;
 }`;
 
+/**
+ * OICR's pseudo ground truths: of every positive class the proposal of the highest score that serves no class before it
+ * (Tang et al., CVPR 2017; _get_highest_score_proposals, pcl.pytorch lib/model/pcl/pcl.py).
+ */
 export function selectTopProposals(
   shape: MiningShape,
 ): Kernel<'cls' | 'det' | 'labels' | 'seedLabels' | 'seedWeights' | 'truths'> {
@@ -88,6 +92,7 @@ fn main(@builtin(local_invocation_index) local: u32) {
   });
 }
 
+/** How PCL chooses cluster centres (_get_graph_centers, pcl.pytorch lib/model/pcl/pcl.py). */
 export interface CentreShape extends MiningShape {
   /** Proposals of a higher IoU are connected. */
   readonly graphThreshold: number;

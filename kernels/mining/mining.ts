@@ -40,6 +40,7 @@ export function usableProposals({ n, threshold }: { n: number; threshold: number
   });
 }
 
+/** How many seeds a class has, and how they are thinned (section 3.2 of the paper; CIM_layer). */
 export interface ClaimShape extends MiningShape {
   /** Seeds per class before NMS, ⌈p·N⌉. */
   readonly seeds: number;

@@ -19,9 +19,13 @@ const WORKGROUP = 64;
 /** Elements of a plane that one workgroup maps: the channel's constants are loaded once for eight of them. */
 const SPAN = 8 * WORKGROUP;
 
+/** x [batch, channels, plane]. */
 export interface BatchNormShape {
+  /** N. */
   readonly batch: number;
+  /** C. */
   readonly channels: number;
+  /** H·W. */
   readonly plane: number;
 }
 

@@ -14,8 +14,11 @@ import { workgroupSum } from '../reduce/workgroup-sum.ts';
 
 const WORKGROUP = 64;
 
+/** The weight of a convolution [channels, size]. */
 export interface FoldShape {
+  /** Output channels of the convolution, which the batch normalisation normalises. */
   readonly channels: number;
+  /** Weights of an output channel: input channels · kernel height · kernel width. */
   readonly size: number;
 }
 
@@ -64,9 +67,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 
 /** Whether each gradient adds to what is there; without `bias` the convolution has none. */
 export interface FoldAccumulation {
+  /** To the gradient of w. */
   readonly weight: boolean;
+  /** To the gradient of γ, the weight of the batch normalisation. */
   readonly gamma: boolean;
+  /** To the gradient of β, its bias. */
   readonly beta: boolean;
+  /** To the gradient of b. */
   readonly bias?: boolean;
 }
 

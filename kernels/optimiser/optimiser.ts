@@ -30,12 +30,17 @@ fn main(
   }
 }`;
 
+/** What both updates need. */
 export interface UpdateOptions {
+  /** Elements of the parameter array. */
   readonly n: number;
+  /** Learning rate of this step. */
   readonly lr: number;
+  /** λ: SGD adds λ·p to the gradient, AdamW shrinks p by lr·λ. */
   readonly weightDecay: number;
 }
 
+/** Momentum of {@link sgd}: v = μ·v + gradient. */
 export interface SgdMomentum {
   /** μ. */
   readonly momentum: number;

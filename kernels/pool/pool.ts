@@ -12,16 +12,26 @@ import { defineKernel, type Kernel, linearGrid, linearIndex, read, u32, wgsl, wr
 
 const WORKGROUP = 64;
 
+/** Planes x [planes, height, width] and y [planes, outHeight, outWidth]. */
 export interface PoolShape {
+  /** N·C. */
   readonly planes: number;
+  /** H. */
   readonly height: number;
+  /** W. */
   readonly width: number;
+  /** Rows of y. */
   readonly outHeight: number;
+  /** Columns of y. */
   readonly outWidth: number;
 }
+/** A square window, the same in both directions. */
 export interface Window {
+  /** Cells per side. */
   readonly kernel: number;
+  /** Cells from one window to the next. */
   readonly stride: number;
+  /** Cells around the map that never win. */
   readonly padding: number;
 }
 
@@ -120,6 +130,7 @@ const BINS = `
 fn cellsOf(o: u32, size: u32, bins: u32) -> vec2u { return vec2u(o * size / bins, ((o + 1u) * size + bins - 1u) / bins); }
 fn binsOf(cell: u32, size: u32, bins: u32) -> vec2u { return cellsOf(cell, bins, size); }`;
 
+/** Mean of x [P, H, W] over a grid of bins → y [P, outHeight, outWidth] (PyTorch's AdaptiveAvgPool2d). */
 export function adaptiveAvgPool2d(s: PoolShape): Kernel<'x' | 'y'> {
   return defineKernel({
     name: 'pool.adaptiveAverage',

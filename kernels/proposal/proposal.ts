@@ -47,19 +47,25 @@ fn main(@builtin(global_invocation_id) gid: vec3u) {`;
 export const MAPS = { lab: 0, edge: 3, gradient: 4, orientation: 5, label: 6, count: 7 } as const;
 /** Standard deviations in pixels: the fine scale serves superpixels and texture, the coarse one edges. */
 export const FINE_SIGMA = 0.8;
+/** Standard deviation, pixels, of the Gaussian before edge strength is taken. */
 export const COARSE_SIGMA = 1.2;
 /** Edge strength weights of L, a and b: the eye, and so annotators, follow hue more than light. */
 export const EDGE_WEIGHTS = [1, 1.3, 1.3] as const;
 /** Directions of the gradient that texture distinguishes, over the full circle. */
 export const ORIENTATIONS = 8;
 
+/** Pixels of an image. */
 export interface ImageSize {
+  /** Columns. */
   readonly width: number;
+  /** Rows. */
   readonly height: number;
 }
 /** The SLIC grid: columns × rows cells; superpixel = row · columns + column. */
 export interface SlicGrid {
+  /** Cells in a row. */
   readonly columns: number;
+  /** Rows of cells. */
   readonly rows: number;
 }
 

@@ -13,13 +13,20 @@ import { defineKernel, f32, type Kernel, linearGrid, linearIndex, read, u32, wgs
 
 const WORKGROUP = 64;
 
+/** x [planes, height, width]. */
 export interface PlaneShape {
+  /** N·C. */
   readonly planes: number;
+  /** H. */
   readonly height: number;
+  /** W. */
   readonly width: number;
 }
+/** x [planes, height, width] and y [planes, outHeight, outWidth]. */
 export interface ResizeShape extends PlaneShape {
+  /** Rows of y. */
   readonly outHeight: number;
+  /** Columns of y. */
   readonly outWidth: number;
 }
 
@@ -129,6 +136,10 @@ fn sourceOf(o: u32, step: f32, start: f32, size: u32) -> f32 {
   return clamp(f32(o) * step + start, 0.0, f32(size - 1u));
 }`;
 
+/**
+ * Bilinear interpolation of x [P, H, W] → y [P, outHeight, outWidth] (torch.nn.functional.interpolate). With
+ * `alignCorners` corner cells map onto corner cells; otherwise the edges of the images coincide.
+ */
 export function upsampleBilinear({ alignCorners, ...s }: ResizeShape & { alignCorners: boolean }): Kernel<'x' | 'y'> {
   return defineKernel({
     name: 'resize.bilinear',

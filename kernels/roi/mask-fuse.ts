@@ -8,8 +8,11 @@ import { defineKernel, type Kernel, linearGrid, linearIndex, read, u32, wgsl, wr
 
 const WORKGROUP = 64;
 
+/** x [rois, channels, bins] and masks [rois, bins]. */
 export interface MaskFuseShape {
+  /** R, the proposals. */
   readonly rois: number;
+  /** C, of the box's features; twice as many come out. */
   readonly channels: number;
   /** S·S. */
   readonly bins: number;
@@ -22,6 +25,10 @@ const indices = `
   let whole = (roi * 2u * u.channels + channel) * u.bins + bin;
   let masked = whole + u.channels * u.bins;`;
 
+/**
+ * y [R, 2C, S, S] = concat(x, x·masks) of x [R, C, S, S] and masks [R, S, S]: what the proposal's box shows, beside
+ * what its mask shows (section 3.3 of the paper; lib/modeling/HRNet.py:MaskFuse).
+ */
 export function maskFuse({ rois, channels, bins }: MaskFuseShape): Kernel<'x' | 'masks' | 'y'> {
   const items = rois * channels * bins;
   return defineKernel({

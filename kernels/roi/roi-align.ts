@@ -29,11 +29,17 @@ const WORKGROUP = 64;
 const FORWARD_CHANNELS = 16;
 const BACKWARD_CHANNELS = 8;
 
+/** Features [batch, channels, height, width] and rois [rois, 5]. */
 export interface RoIAlignShape {
+  /** R. */
   readonly rois: number;
+  /** B. */
   readonly batch: number;
+  /** C. */
   readonly channels: number;
+  /** Rows of the feature map. */
   readonly height: number;
+  /** Columns of the feature map. */
   readonly width: number;
   /** S: bins per side. */
   readonly outputSize: number;

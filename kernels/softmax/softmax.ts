@@ -9,8 +9,11 @@ import { defineKernel, type Kernel, linearGrid, linearIndex, read, u32, wgsl, wr
 
 const WORKGROUP = 64;
 
+/** x [rows, columns]. */
 export interface SoftmaxShape {
+  /** N, the proposals. */
   readonly rows: number;
+  /** K, the classes. */
   readonly columns: number;
   /** The dimension that sums to 1. */
   readonly dim: 0 | 1;
@@ -38,6 +41,7 @@ const head = `${linearIndex(WORKGROUP)}
   let first = i * u.between;
   let end = first + u.length * u.within;`;
 
+/** y = softmax of x [N, K] along `dim`: 1 makes rows sum to 1, 0 columns. */
 export function softmax(shape: SoftmaxShape): Kernel<'x' | 'y'> {
   const { uniforms, grid, n } = specify(shape);
   return defineKernel({
