@@ -56,7 +56,8 @@ const OFFICIAL: Readonly<Record<string, readonly string[]>> = {
   test: ['image_info_test-dev2017.json'],
 };
 
-function annotationFile(path: string, split: string): string {
+/** The annotation file of a split, as {@link openDataset} finds it. @throws DataError when there is none. */
+export function annotationFile(path: string, split: string): string {
   const full = resolve(path);
   const status = statSync(full, { throwIfNoEntry: false });
   if (!status) throw new DataError(`${full} does not exist.`, 'Check the path of the data set.');
