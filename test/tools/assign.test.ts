@@ -7,9 +7,9 @@ import { readLabelPickle, writeLabelPickle } from '@cim/tools/assign/label-pickl
 import { writeDemoDataset } from '@cim/tools/demo-data/write';
 import { NdArray } from '@cim/tools/formats/ndarray';
 import { readPickle, writePickle } from '@cim/tools/formats/pickle';
+import { insideSize } from '@cim/tools/images/size';
 import { exportLabels, importLabels } from '@cim/tools/pipeline/assign';
 import { prepareAndTrain, type Run } from '@cim/tools/pipeline/run';
-import { insideSize } from '@cim/tools/pipeline/working-images';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { rejection } from '../rejection.ts';

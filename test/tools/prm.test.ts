@@ -71,7 +71,7 @@ test('cues hold maps, peaks of the given labels and their responses', async () =
     const { labels, file } = images[i];
     const found = await readImageCues(cues, list, cued);
     assert.equal(new Set(found.peaks.map(({ classIndex }) => classIndex)), new Set(labels));
-    const image = await decodeImage(file, { width: 96, height: 96, fit: 'stretch' });
+    const image = await decodeImage(file, { width: 96, height: 96, fit: 'fill' });
     const input = classifierInput(run.device, image);
     const expected = await peakResponses(run.device, classifier, input, found.peaks);
     input.dispose();

@@ -1,6 +1,7 @@
 /** Decoded images for training and evaluation: read ahead, kept while there is room, bad ones skipped. */
 import { ImageError } from '../errors.ts';
-import { type DecodedImage, type DecodeSize, decodeImage } from './decode.ts';
+import { decodeImage } from './decode.ts';
+import type { DecodedImage, DecodeSize } from './size.ts';
 
 export interface LoaderOptions {
   /** Every image is brought to this size. */

@@ -5,20 +5,27 @@ import { classifierInput } from '@cim/model/classify/input';
 import { locatePeaks, peaksInImage } from '@cim/model/peaks/index';
 import { type CompactClusters, compactClusters, readClusters, writeClusters } from '../assign/clusters.ts';
 import { readLabelPickle, writeLabelPickle } from '../assign/label-pickle.ts';
+import { type ImagePeaks, type QuantisedMaps, quantiseMaps, writePeaks } from '../assign/peaks.ts';
 import type { LabelledImage } from '../datasets/dataset.ts';
 import { readPoints } from '../datasets/points.ts';
 import { ConfigError, DataError } from '../errors.ts';
-import type { DecodeSize } from '../images/decode.ts';
+import { type DecodeSize, insideSize } from '../images/size.ts';
 import type { ProposalSource } from '../proposals/source.ts';
 import { loadClassifier } from './classify.ts';
 import { type RunContext, worked } from './context.ts';
-import { insideSize, type WorkingImage } from './working-images.ts';
+import type { WorkingImage } from './working-images.ts';
 
 /** Where the instances of an image are, in pixels of the working image, in the order that labels are assigned. */
 interface PeakSource {
   /** Null when the image cannot be read. */
-  peaks(entry: LabelledImage, image: WorkingImage): Promise<readonly AssignedPeak[] | null>;
+  peaks(entry: LabelledImage, image: WorkingImage): Promise<FoundPeaks | null>;
   dispose(): void;
+}
+
+interface FoundPeaks {
+  readonly peaks: readonly (AssignedPeak & { readonly score?: number })[];
+  /** Of the image's labels, for people to look at. */
+  readonly maps?: QuantisedMaps;
 }
 
 /** Peaks of the image's classes in the classifier's maps, weakest first. */
@@ -32,9 +39,9 @@ async function classifierPeaks(context: RunContext, canvas: DecodeSize): Promise
       if (!image) return null;
       const input = classifierInput(device, image);
       const options = { labels: entry.labels, threshold: recipe.labels.peakThreshold };
-      const { peaks } = await locatePeaks(device, classifier, input, options);
+      const { peaks, maps } = await locatePeaks(device, classifier, input, options);
       input.dispose();
-      return peaksInImage(peaks, grid, working);
+      return { peaks: peaksInImage(peaks, grid, working), maps: quantiseMaps(maps, entry.labels) };
     },
     dispose: () => classifier.parameters.dispose(),
   };
@@ -42,8 +49,19 @@ async function classifierPeaks(context: RunContext, canvas: DecodeSize): Promise
 
 /** The points of the data set, in the order of their files. */
 const labelledPoints = ({ train, classes }: RunContext): PeakSource => ({
-  peaks: (entry, image) => readPoints(train.root, entry, classes, image),
+  peaks: async (entry, image) => ({ peaks: await readPoints(train.root, entry, classes, image) }),
   dispose: () => {},
+});
+
+/** From pixels of the working image to shares of any size of it. */
+const placed = ({ peaks, maps }: FoundPeaks, { width, height }: WorkingImage): ImagePeaks => ({
+  peaks: peaks.map(({ classIndex, row, column, score }) => ({
+    classIndex,
+    x: (column + 0.5) / width,
+    y: (row + 0.5) / height,
+    score,
+  })),
+  maps,
 });
 
 /** Writes the cluster labels of all training images, unless they are there. */
@@ -53,18 +71,24 @@ export async function assignStage(context: RunContext, canvas: DecodeSize, propo
   const source = recipe.labels.source === 'points' ? labelledPoints(context) : await classifierPeaks(context, canvas);
   const size = insideSize(recipe.workingSize);
   const clusters = new Map<number, CompactClusters>();
+  const peaks = new Map<number, ImagePeaks>();
   const { averageThreshold, iouThreshold } = recipe.labels;
   const assigned = worked(context, 'Labels', train.images, async (entry) => {
     const image = await images.load(entry, size);
     const regions = image && (await proposals.load(entry, image));
-    const peaks = regions && (await source.peaks(entry, image));
-    if (!peaks) return null;
+    const found = regions && (await source.peaks(entry, image));
+    if (!found) return null;
     const { masks } = regions.network;
-    const data = assignClusters(masks, peaks, { numClasses: classes.length, averageThreshold, iouThreshold });
-    return [entry.id, compactClusters(data, classes.length + 1)] as const;
+    const data = assignClusters(masks, found.peaks, { numClasses: classes.length, averageThreshold, iouThreshold });
+    return { id: entry.id, clusters: compactClusters(data, classes.length + 1), ...placed(found, image) };
   });
-  for await (const found of assigned) if (found) clusters.set(...found);
+  for await (const found of assigned) {
+    if (!found) continue;
+    clusters.set(found.id, found.clusters);
+    peaks.set(found.id, found);
+  }
   source.dispose();
+  await writePeaks(folder.peaks, peaks);
   await writeClusters(folder.labels, recipe, classes, clusters);
 }
 

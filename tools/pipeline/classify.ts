@@ -9,7 +9,7 @@ import { trainClassifier } from '@cim/model/train/train-classifier';
 import { Generator, Tape } from '@cim/runtime';
 import type { DatasetImage, LabelledImage } from '../datasets/dataset.ts';
 import { ConfigError, firstNames } from '../errors.ts';
-import type { DecodeSize } from '../images/decode.ts';
+import { type DecodeSize, insideSize } from '../images/size.ts';
 import { findWeights } from '../weights/find.ts';
 import { describeLoaded, loadPublishedWeights } from '../weights/published.ts';
 import { readCheckpoint } from './checkpoint.ts';
@@ -17,7 +17,6 @@ import { loadTrained } from './checkpoint-content.ts';
 import { type RunContext, worked } from './context.ts';
 import type { CurvePoint } from './summary.ts';
 import { runTraining } from './training-stage.ts';
-import { insideSize } from './working-images.ts';
 
 /** Images looked at to find the size most of them have. */
 const SIZE_SAMPLE = 64;
@@ -30,12 +29,12 @@ export function labelVector({ labels }: Pick<LabelledImage, 'labels'>, classes: 
 }
 
 /**
- * The size that the classifier sees every image stretched to, since a batch needs one size: the recipe's, as Pillow
- * stretches, or the most frequent working size.
+ * The size that the classifier sees every image stretched to, since a batch needs one size: the recipe's, or the most
+ * frequent working size.
  */
 export async function canvasSize(context: RunContext): Promise<DecodeSize> {
   const { train, recipe, images } = context;
-  if (recipe.classifier.canvas) return { ...recipe.classifier.canvas, fit: 'stretch' };
+  if (recipe.classifier.canvas) return { ...recipe.classifier.canvas, fit: 'fill' };
   const size = insideSize(recipe.workingSize);
   const counts = new Map<string, { count: number; width: number; height: number }>();
   const stride = Math.max(1, Math.floor(train.images.length / SIZE_SAMPLE));

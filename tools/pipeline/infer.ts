@@ -5,10 +5,10 @@ import type { CocoResult } from '@cim/model/evaluate/coco-json';
 import { detectInstances, type ImageInstances } from '@cim/model/infer/detect-instances';
 import type { ImageProposals } from '@cim/model/infer/image-proposals';
 import type { LabelledImage } from '../datasets/dataset.ts';
+import { insideSize } from '../images/size.ts';
 import type { ProposalSource } from '../proposals/source.ts';
 import { type RunContext, worked } from './context.ts';
 import { loadCim } from './train.ts';
-import { insideSize } from './working-images.ts';
 
 /** What inference found in one image. */
 export interface ImageDetections extends ImageInstances {

@@ -1,11 +1,11 @@
 /** Mask proposals of all images. */
 import { existsSync } from 'node:fs';
 import type { LabelledImage } from '../datasets/dataset.ts';
+import { insideSize } from '../images/size.ts';
 import { CachedProposals } from '../proposals/cache.ts';
 import { CobProposals } from '../proposals/cob.ts';
 import { ProposalFiles } from '../proposals/made.ts';
 import { type Reporter, type RunContext, worked } from './context.ts';
-import { insideSize } from './working-images.ts';
 
 /** Where a run's proposals come from: files of the run, or of the data set's folder. @throws DataError when a file of the latter is damaged. */
 export function openProposals(

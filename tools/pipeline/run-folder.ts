@@ -46,6 +46,10 @@ export class RunFolder {
   get labels(): string {
     return join(this.#start, 'labels.safetensors');
   }
+  /** What they were made around, see `assign/peaks.ts`. */
+  get peaks(): string {
+    return join(this.#start, 'peaks.safetensors');
+  }
   get cim(): string {
     return join(this.root, 'cim.safetensors');
   }

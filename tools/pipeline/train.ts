@@ -10,6 +10,7 @@ import { trainCim } from '@cim/model/train/train-cim';
 import { Generator } from '@cim/runtime';
 import { expandClusters, readClusters } from '../assign/clusters.ts';
 import { DataError } from '../errors.ts';
+import { insideSize } from '../images/size.ts';
 import type { ProposalSource } from '../proposals/source.ts';
 import { findWeights } from '../weights/find.ts';
 import { describeLoaded, loadPublishedWeights } from '../weights/published.ts';
@@ -19,7 +20,6 @@ import { labelVector } from './classify.ts';
 import type { RunContext } from './context.ts';
 import type { CurvePoint } from './summary.ts';
 import { runTraining } from './training-stage.ts';
-import { insideSize } from './working-images.ts';
 
 /** Whether the network's backbone starts as the classifier's. */
 export const startsFromClassifier = ({ backboneWeights, classifier }: Recipe): boolean =>

@@ -1,8 +1,8 @@
 import type { HostImage } from '@cim/model/train/sample';
 import type { LabelledDataset, LabelledImage } from '../datasets/dataset.ts';
 import { ImageError } from '../errors.ts';
-import type { DecodeSize } from '../images/decode.ts';
 import { ImageLoader } from '../images/loader.ts';
+import { type DecodeSize, insideSize } from '../images/size.ts';
 import type { Reporter, RunContext } from './context.ts';
 
 /** An image at the size all stages work on, and its size in the file. */
@@ -52,6 +52,3 @@ export async function requireReadable(
     'The reasons were reported above, one per image: repair the data set.',
   );
 }
-
-/** Longer sides above `size` are scaled down to it. */
-export const insideSize = (size: number): DecodeSize => ({ width: size, height: size, fit: 'inside' });

@@ -9,8 +9,8 @@ import { DataError } from '../errors.ts';
 import { writeFileAtomic } from '../formats/atomic.ts';
 import { describeIssue, parseJson } from '../formats/json.ts';
 import { readText } from '../formats/json-file.ts';
+import { insideSize } from '../images/size.ts';
 import { forEach, type RunContext } from '../pipeline/context.ts';
-import { insideSize } from '../pipeline/working-images.ts';
 import type { ProposalSource } from '../proposals/source.ts';
 import { type CueList, type ImageCues, readImageCues } from './cues.ts';
 
