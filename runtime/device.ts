@@ -12,7 +12,7 @@ import { type Block, MemoryPool, type MemoryUse, mib } from './memory.ts';
 import { PipelineCache } from './pipelines.ts';
 import type { DriverChoice, DriverName, FoundAdapter } from './platform/driver.ts';
 import { findAdapter } from './platform/platform.ts';
-import { arrayOf, type DType, type Shape, Storage, sizeOf, Tensor, type TypedArray } from './tensor.ts';
+import { arrayOf, type DType, dtypeOfElement, type Shape, Storage, sizeOf, Tensor, type TypedArray } from './tensor.ts';
 import { Tracer } from './trace.ts';
 import type { TuningMode } from './tune/modes.ts';
 import { openWinners } from './tune/open.ts';
@@ -46,11 +46,17 @@ export interface DeviceOptions {
   readonly warn?: (warning: ReportedError) => void;
 }
 
+/** What the GPU and its driver are: GPUAdapterInfo, and how they were found. */
 export interface AdapterDescription {
+  /** As WebGPU names it: `nvidia`, `mesa`, `google`; empty where it is kept secret. */
   readonly vendor: string;
+  /** A family of GPUs as WebGPU names it: `ada`, `lavapipe`. */
   readonly architecture: string;
+  /** Vendor-specific, empty in browsers. */
   readonly device: string;
+  /** The driver's own name of itself, with its version; empty in browsers. */
   readonly description: string;
+  /** What runs the kernels. */
   readonly driver: DriverName;
   /** Why this driver. */
   readonly reason: string;
@@ -87,11 +93,17 @@ const TRANSFER = 2 ** 26;
  * which happens by itself; results come back with {@link read}. Not shared between threads.
  */
 export class Device {
+  /** The WebGPU device, for what goes beyond this class. */
   readonly gpu: GPUDevice;
+  /** What it runs on. */
   readonly adapter: AdapterDescription;
+  /** WebGPU features it was opened with: `subgroups`, `shader-f16`, `timestamp-query` where the adapter has them. */
   readonly features: ReadonlySet<string>;
+  /** Timestamps of the kernels, if `trace` was asked for and the adapter has timestamp queries. */
   readonly tracer: Tracer | undefined;
+  /** Where tensors get their buffers. */
   readonly memory: MemoryPool;
+  /** Compiled kernels. */
   readonly pipelines: PipelineCache;
   /** Chooses among the kernels that can run an operation. */
   readonly variants: Variants;
@@ -116,7 +128,10 @@ export class Device {
   #failure: ReportedError | undefined;
   #closed = false;
 
-  /** @throws GpuUnavailableError when there is no adapter. */
+  /**
+   * Opens an adapter with all features and limits that kernels make use of.
+   * @throws GpuUnavailableError when there is no adapter of the driver asked for.
+   */
   static async open(options: DeviceOptions = {}): Promise<Device> {
     const found = await findAdapter(options.driver ?? 'auto');
     const { adapter } = found;
@@ -184,6 +199,7 @@ export class Device {
     });
   }
 
+  /** Bytes of GPU memory held now, and the most so far. */
   get memoryUse(): MemoryUse {
     return this.memory.use;
   }
@@ -191,6 +207,7 @@ export class Device {
   get maxBinding(): number {
     return this.target.maxBinding;
   }
+  /** As granted by the adapter. */
   get limits(): GPUSupportedLimits {
     return this.gpu.limits;
   }
@@ -199,7 +216,12 @@ export class Device {
     return this.#dispatches;
   }
 
-  /** Uninitialised memory: whatever runs next must write all of it. */
+  /**
+   * Uninitialised memory: whatever runs next must write all of it.
+   *
+   * @throws LimitError when it is larger than {@link maxBinding}.
+   * @throws OutOfMemoryError when the memory budget has no room.
+   */
   empty(shape: Shape, dtype: DType = 'f32'): Tensor {
     const bytes = sizeOf(shape) * 4;
     if (bytes > this.maxBinding) {
@@ -211,13 +233,21 @@ export class Device {
     return new Tensor(this, new Storage(this, this.memory.acquire(bytes)), shape, dtype);
   }
 
+  /** A tensor of zeros. */
   zeros(shape: Shape, dtype: DType = 'f32'): Tensor {
     const tensor = this.empty(shape, dtype);
     this.clear(tensor);
     return tensor;
   }
 
-  /** Uploads `data`, converting to the dtype. */
+  /**
+   * Uploads `data`, converting to the dtype.
+   *
+   * @param shape row-major, [data.length] unless given.
+   * @param dtype that of a Uint32Array or Int32Array is u32 or i32, of other data f32.
+   * @throws ShapeError when the shape has another number of elements.
+   * @throws LimitError when it is larger than {@link maxBinding}.
+   */
   tensor(data: ArrayLike<number>, shape: Shape = [data.length], dtype: DType = dtypeOf(data)): Tensor {
     const tensor = this.empty(shape, dtype);
     this.write(tensor, data);
@@ -234,7 +264,11 @@ export class Device {
     this.#recorded++;
   }
 
-  /** Copies the elements of `from` to `to`, equal in size. */
+  /**
+   * Copies the elements of `from` to `to`, equal in size.
+   *
+   * @throws ShapeError when they are not equal in size.
+   */
   copy(from: Tensor, to: Tensor): void {
     from.check();
     to.check();
@@ -252,7 +286,12 @@ export class Device {
     this.#recorded++;
   }
 
-  /** Replaces all elements, or those from `first` on where `data` has fewer. */
+  /**
+   * Replaces all elements, or those from `first` on where `data` has fewer.
+   *
+   * @param first element of the tensor to begin with.
+   * @throws ShapeError when the data do not fit.
+   */
   write(tensor: Tensor, data: ArrayLike<number>, first?: number): void {
     tensor.check();
     if (first === undefined ? data.length !== tensor.size : first + data.length > tensor.size) {
@@ -279,7 +318,8 @@ export class Device {
   /**
    * Waits for the work that produces the tensor and copies it out, or `count` elements from `first` on. What is larger
    * than 64 MiB is copied in pieces: it must not change until then.
-   * @throws what went wrong on the device.
+   * @throws DeviceLostError when the device is gone, and whatever else went wrong on it since the last check:
+   *   ValidationError, OutOfMemoryError.
    */
   async read(tensor: Tensor, first = 0, count: number = tensor.size - first): Promise<TypedArray> {
     tensor.check();
@@ -312,7 +352,12 @@ export class Device {
     staging.destroy();
   }
 
-  /** Records one dispatch. Bindings are given by name. */
+  /**
+   * Records one dispatch, which reads and writes the tensors in the order of recording.
+   * @param tensors by the names of the kernel's bindings.
+   * @throws LimitError when the device lacks what the kernel needs.
+   * @throws ShapeError when a tensor was disposed, or is not of the binding's dtype.
+   */
   run<B extends string>(kernel: Kernel<B>, tensors: Readonly<Record<B, Tensor>>): void {
     if (this.#collecting) {
       this.#collecting.set(kernel.key, kernel);
@@ -369,7 +414,7 @@ export class Device {
     for (const name in kernel.bindings) {
       const tensor = tensors[name];
       const { element } = kernel.bindings[name];
-      const expected = /i32|vec.i/.test(element) ? 'i32' : /u32|vec.u/.test(element) ? 'u32' : 'f32';
+      const expected = dtypeOfElement(element);
       if (tensor.dtype !== expected) {
         throw new ShapeError(
           `Kernel ${kernel.name} binds ${name} as ${element}, but the tensor [${tensor.shape}] is ${tensor.dtype}.`,
@@ -422,7 +467,10 @@ export class Device {
     await this.check();
   }
 
-  /** Throws the first failure the device reported. */
+  /**
+   * Throws the first failure that the device reported; does not wait for the GPU.
+   * @throws ReportedError a ValidationError, OutOfMemoryError or DeviceLostError.
+   */
   async check(): Promise<void> {
     await this.pipelines.validated();
     if (this.#failure) throw this.#failure;
@@ -455,7 +503,11 @@ export class Device {
     return this.#collecting !== undefined;
   }
 
-  /** Disposes, at the end, every tensor made by `work` that is neither returned nor kept. */
+  /**
+   * Disposes, at the end, every tensor made by `work` that is neither returned nor kept.
+   *
+   * @throws ShapeError when `work` returns a promise.
+   */
   scope<T>(work: () => T): T {
     const made = this.#openScope();
     let result: T | undefined;

@@ -2,6 +2,7 @@
 export class ReportedError extends Error {
   /** What the user can do, one sentence. */
   readonly remedy: string;
+  /** Named after the class that is made. */
   constructor(message: string, remedy = '', options?: ErrorOptions) {
     super(message, options);
     this.name = new.target.name;

@@ -4,7 +4,9 @@
  * in the kernels package).
  */
 export interface GeneratorState {
+  /** The key of all its numbers, u32. */
   readonly seed: number;
+  /** The next Philox block. */
   readonly counter: number;
 }
 
@@ -60,14 +62,17 @@ export function philox(seed: number, counter: number, stream = 0): [number, numb
 
 /** A seeded stream of numbers whose whole state is `{ seed, counter }`. */
 export class Generator {
+  /** The key of all its numbers, u32. */
   readonly seed: number;
   #counter: number;
 
+  /** Continues a stream at `counter`, from its beginning unless given. */
   constructor(seed: number, counter = 0) {
     this.seed = seed;
     this.#counter = counter;
   }
 
+  /** Where the stream stands, to be saved; setting it takes over the counter, not the seed. */
   get state(): GeneratorState {
     return { seed: this.seed, counter: this.#counter };
   }

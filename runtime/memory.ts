@@ -2,13 +2,17 @@ import { OutOfMemoryError } from './errors.ts';
 
 /** One pooled GPU buffer. `id` is unique for the life of the device. */
 export interface Block {
+  /** Counted from 1. */
   readonly id: number;
+  /** For storage and copies. */
   readonly buffer: GPUBuffer;
+  /** Bytes, those asked for rounded up to a size class. */
   readonly capacity: number;
   /** Bytes that its holder asked for. */
   requested: number;
 }
 
+/** Bytes of GPU memory of a {@link MemoryPool}. */
 export interface MemoryUse {
   /** Bytes held by undisposed tensors. */
   readonly live: number;
@@ -51,6 +55,10 @@ export class MemoryPool {
   /** Called after every change of what is in use. */
   onChange: ((use: MemoryUse) => void) | undefined;
 
+  /**
+   * Holds at most `budget` bytes, and keeps at most `idleLimit` of them idle; `onDestroy` is told of each buffer that
+   * goes.
+   */
   constructor(device: GPUDevice, options: { budget: number; idleLimit: number; onDestroy: (block: Block) => void }) {
     this.#device = device;
     this.#budget = options.budget;
@@ -58,10 +66,15 @@ export class MemoryPool {
     this.#onDestroy = options.onDestroy;
   }
 
+  /** Bytes held now. */
   get use(): MemoryUse {
     return { live: this.#live, requested: this.#requested, peak: this.#peak, reserved: this.#reserved };
   }
 
+  /**
+   * A block of at least `bytes`, its content arbitrary.
+   * @throws OutOfMemoryError when the budget has no room.
+   */
   acquire(bytes: number): Block {
     const capacity = Math.min(sizeClass(bytes), this.#device.limits.maxBufferSize);
     let block = this.#fitting(capacity);
@@ -102,6 +115,7 @@ export class MemoryPool {
     return best === undefined ? undefined : this.#free.get(best)!.pop();
   }
 
+  /** Takes a block back, for whoever asks next. */
   release(block: Block): void {
     this.#live -= block.capacity;
     this.#requested -= block.requested;
@@ -129,9 +143,11 @@ export class MemoryPool {
     }
   }
 
+  /** Destroys all buffers that nobody holds. */
   destroy(): void {
     this.#trim(Infinity);
   }
 }
 
+/** Bytes as text: `1.5 MiB`. */
 export const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;

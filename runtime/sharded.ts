@@ -6,21 +6,26 @@ import { arrayOf, type DType, type Shape, sizeOf, Tensor, type TypedArray } from
  * own. Only weights are sharded; operations that take one work shard by shard.
  */
 export class ShardedTensor {
+  /** Of the whole. */
   readonly shape: Shape;
   /** Rows of the first dimension, in order. */
   readonly shards: readonly Tensor[];
 
+  /** Puts shards together that agree in all dimensions but the first. */
   constructor(shards: readonly Tensor[]) {
     this.shape = [shards.reduce((rows, { shape }) => rows + shape[0], 0), ...shards[0].shape.slice(1)];
     this.shards = shards;
   }
 
+  /** Elements of all shards. */
   get size(): number {
     return sizeOf(this.shape);
   }
+  /** Bytes of all shards. */
   get bytes(): number {
     return this.size * 4;
   }
+  /** The same for all shards. */
   get dtype(): DType {
     return this.shards[0].dtype;
   }
@@ -39,6 +44,7 @@ export class ShardedTensor {
     }
   }
 
+  /** Disposes of every shard. */
   dispose(): void {
     for (const shard of this.shards) shard.dispose();
   }
@@ -48,9 +54,11 @@ export class ShardedTensor {
 export class ShardedParameter extends ShardedTensor {
   declare readonly shards: readonly Parameter[];
 
+  /** The gradients of the shards. */
   get grad(): ShardedTensor {
     return new ShardedTensor(this.shards.map(({ grad }) => grad));
   }
+  /** Whether any of the gradients is valid; setting it sets it for all. */
   get touched(): boolean {
     return this.shards.some(({ touched }) => touched);
   }
@@ -64,9 +72,11 @@ export type Weight = Tensor | ShardedTensor;
 
 /** A stretch of a weight's first dimension that one tensor holds. */
 export interface RowShard {
+  /** Rows `first` … `first + count − 1` of the weight. */
   readonly tensor: Tensor;
-  /** Its first row, and how many there are. */
+  /** First row of the weight. */
   readonly first: number;
+  /** Rows. */
   readonly count: number;
 }
 
@@ -80,6 +90,7 @@ export function rowShards(weight: Weight): RowShard[] {
   });
 }
 
+/** The shards of a weight; a weight that is one tensor is its only shard. */
 export const shardsOf = (weight: Weight): readonly Tensor[] => (weight instanceof Tensor ? [weight] : weight.shards);
 
 /** A weight of the same shards, each made from one of `weight`. */

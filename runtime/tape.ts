@@ -6,6 +6,7 @@ import type { Tensor } from './tensor.ts';
 
 /** Where a backward pass puts the gradient of one input. */
 export interface Target {
+  /** Shaped like the input. */
   readonly tensor: Tensor;
   /** Add to what is there, instead of overwriting it. */
   readonly accumulate: boolean;
@@ -35,10 +36,12 @@ interface Node {
 
 /** A trainable tensor. `grad` accumulates over backward passes from the first one after `touched` is set to false. */
 export interface Parameter extends Tensor {
+  /** Shaped like the parameter. */
   grad: Tensor;
   /** Whether `grad` is valid; otherwise the next backward pass overwrites it, so that nothing need be cleared. */
   touched: boolean;
 }
+/** Whether a tensor trains, and so has a gradient of its own. */
 export function isParameter(tensor: Tensor): tensor is Parameter;
 export function isParameter(tensor: Weight): tensor is Parameter | ShardedParameter;
 export function isParameter(tensor: Weight): boolean {
@@ -50,6 +53,7 @@ export function isParameter(tensor: Weight): boolean {
  * walks them in reverse, accumulating in place, and frees activations and gradients at their last use.
  */
 export class Tape {
+  /** Where the operations run. */
   readonly device: Device;
   /** False for inference: nothing is recorded. */
   readonly recording: boolean;
@@ -192,7 +196,11 @@ export class Tape {
     return this.#gradients.get(tensor);
   }
 
-  /** Adds Σ output·gradient to what {@link backward} differentiates. Once per output. */
+  /**
+   * Adds Σ output·gradient to what {@link backward} differentiates. Once per output.
+   *
+   * @throws ShapeError when the gradient is not of the output's size.
+   */
   seed(output: Tensor, gradient: Tensor): void {
     if (output.size !== gradient.size) {
       throw new ShapeError(`The gradient [${gradient.shape}] does not fit the output [${output.shape}].`);

@@ -2,26 +2,36 @@ import type { Device } from './device.ts';
 import { ShapeError } from './errors.ts';
 import type { Block } from './memory.ts';
 
+/** Element types of a tensor, 4 bytes each. */
 export type DType = 'f32' | 'u32' | 'i32';
+/** What tensors are read into. */
 export type TypedArray = Float32Array | Uint32Array | Int32Array;
+/** Sizes of the dimensions, the last one contiguous; `[]` is a scalar. */
 export type Shape = readonly number[];
 
+/** `length` zeros on the host, of the class that fits the dtype. */
 export const arrayOf = (dtype: DType, length: number): TypedArray =>
   dtype === 'f32' ? new Float32Array(length) : dtype === 'u32' ? new Uint32Array(length) : new Int32Array(length);
 
+/** Elements of a tensor of this shape. */
 export const sizeOf = (shape: Shape): number => shape.reduce((a, b) => a * b, 1);
 
 /** Device memory shared by the tensors that view it; returned to the pool when the last one is disposed. */
 export class Storage {
+  /** The buffer. */
   readonly block: Block;
+  /** The device it belongs to. */
   readonly device: Device;
+  /** Tensors that view it. */
   references = 1;
   /** Changes whenever anything is written here. */
   version = 0;
+  /** Held by one tensor to begin with. */
   constructor(device: Device, block: Block) {
     this.device = device;
     this.block = block;
   }
+  /** Called by each tensor when it is disposed. */
   release(): void {
     if (--this.references === 0) this.device.memory.release(this.block);
   }
@@ -32,10 +42,15 @@ export class Storage {
  * storage. A tensor made inside `device.scope` is disposed when the scope ends unless it is returned or kept.
  */
 export class Tensor {
+  /** Where the elements are. */
   readonly device: Device;
+  /** The memory, shared among views. */
   readonly storage: Storage;
+  /** Sizes of the dimensions. */
   readonly shape: Shape;
+  /** Elements. */
   readonly size: number;
+  /** Type of the elements. */
   readonly dtype: DType;
   /** Bytes from the start of the storage; a multiple of the device's storage offset alignment. */
   readonly offset: number;
@@ -43,6 +58,7 @@ export class Tensor {
   requiresGrad = false;
   #disposed = false;
 
+  /** A window on a storage; use {@link Device.empty}, {@link Device.zeros} or {@link Device.tensor} to make tensors. */
   constructor(device: Device, storage: Storage, shape: Shape, dtype: DType, offset = 0) {
     this.device = device;
     this.storage = storage;
@@ -53,14 +69,20 @@ export class Tensor {
     device.track(this);
   }
 
+  /** Whether {@link dispose} was called: the tensor must not be used any more. */
   get disposed(): boolean {
     return this.#disposed;
   }
+  /** 4·size. */
   get bytes(): number {
     return this.size * 4;
   }
 
-  /** The same elements under another shape. One dimension may be -1. */
+  /**
+   * The same elements under another shape. One dimension may be -1.
+   *
+   * @throws ShapeError when the number of elements would change.
+   */
   reshape(shape: Shape): Tensor {
     const known = shape.filter((n) => n !== -1).reduce((a, b) => a * b, 1);
     const full = shape.map((n) => (n === -1 ? this.size / known : n));
@@ -89,7 +111,10 @@ export class Tensor {
     this.device.write(this, data);
   }
 
-  /** Throws when the tensor was disposed. */
+  /**
+   * Makes sure that the tensor may be used.
+   * @throws ShapeError when it was disposed.
+   */
   check(): void {
     if (this.#disposed) {
       throw new ShapeError(
@@ -99,6 +124,7 @@ export class Tensor {
     }
   }
 
+  /** Gives the memory back, when no view uses it any more; recorded work still finds it. A second call does nothing. */
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;

@@ -1,17 +1,23 @@
 /** GPU timestamps per kernel, as a Chrome trace (chrome://tracing, ui.perfetto.dev). */
 export interface KernelSpan {
+  /** The kernel's. */
   readonly name: string;
   /** Nanoseconds on the GPU's clock. */
   readonly begin: number;
+  /** Nanoseconds on the GPU's clock. */
   readonly end: number;
+  /** The kernel's, of this dispatch. */
   readonly flops: number;
+  /** The kernel's, of this dispatch. */
   readonly bytes: number;
 }
 /** Time without a kernel, between the first and the last one of a trace. */
 export interface Idleness {
+  /** All of it together. */
   readonly nanoseconds: number;
-  /** The longest stretch of it, and the kernel that ended it; 0 and null when there is none. */
+  /** Nanoseconds of the longest stretch, 0 without any. */
   readonly longest: number;
+  /** The kernel that ended the longest stretch, null without any. */
   readonly before: string | null;
 }
 const CAPACITY = 4096;
@@ -23,10 +29,12 @@ export class Tracer {
   readonly #resolve: GPUBuffer;
   readonly #pending: Promise<void>[] = [];
   #names: { name: string; flops: number; bytes: number }[] = [];
+  /** In the order of dispatch, of all submits whose timestamps are back. */
   readonly kernels: KernelSpan[] = [];
   /** Rises with every {@link restart}. */
   #trace = 0;
 
+  /** Needs a device with `timestamp-query`. */
   constructor(device: GPUDevice) {
     this.#device = device;
     this.#querySet = device.createQuerySet({ type: 'timestamp', count: CAPACITY });
@@ -41,6 +49,7 @@ export class Tracer {
     return this.#names.length * 2 >= CAPACITY;
   }
 
+  /** Timestamps of the next kernel, for its compute pass. */
   begin(name: string, flops: number, bytes: number): GPUComputePassTimestampWrites {
     const index = this.#names.length * 2;
     this.#names.push({ name, flops, bytes });
@@ -81,6 +90,7 @@ export class Tracer {
     this.kernels.length = 0;
   }
 
+  /** Waits until the timestamps of everything submitted are back. */
   async settled(): Promise<void> {
     await Promise.all(this.#pending.splice(0));
   }
@@ -141,6 +151,7 @@ export class Tracer {
     };
   }
 
+  /** Destroys its GPU buffers. */
   destroy(): void {
     this.#querySet.destroy();
     this.#resolve.destroy();

@@ -5,11 +5,14 @@ import type { Winners } from './tune/winners.ts';
 
 /** Names of candidates by class of shapes; `heuristic`: the candidate of least estimated work. */
 export type Choices = Readonly<Record<string, string>>;
+/** Stands for the candidate of least estimated work in {@link Choices}. */
 export const HEURISTIC = 'heuristic';
 
 /** A choice as an observer sees it. */
 export interface Choice {
+  /** What was chosen for. */
   readonly operation: Operation;
+  /** Name of the candidate. */
   readonly chosen: string;
   /** All that fit, the heuristic's first. */
   readonly names: readonly string[];
@@ -17,7 +20,9 @@ export interface Choice {
 
 /** How often an operation without a winner was chosen for. */
 export interface Untuned {
+  /** The first of its class. */
   readonly operation: Operation;
+  /** Times it was chosen for. */
   calls: number;
 }
 
@@ -41,6 +46,7 @@ export class Variants {
   /** Where winners are known; without, all is as estimated. */
   winners: Winners | undefined;
 
+  /** `choices` hold before all others but a pinned variant. */
   constructor(target: Target, choices: Choices = {}) {
     this.#target = target;
     this.#set = choices;
@@ -82,6 +88,7 @@ export class Variants {
     this.#chosen.clear();
   }
 
+  /** The candidate that is to run an operation. */
   choose<Options>(operation: Operation<Options>): Candidate<Options> {
     if (this.observer) return this.#observed(operation, this.observer);
     const { id } = operation;
@@ -125,7 +132,10 @@ function first<T>(items: Iterable<T>): T {
   return item;
 }
 
-/** @throws UnknownVariantError when no operation has such a variant on any device. */
+/**
+ * Makes sure that some operation, on some device, has a variant of this name.
+ * @throws UnknownVariantError when none has.
+ */
 export function checkVariant(name: string): void {
   if (!VARIANTS.includes(name)) {
     throw new UnknownVariantError(`No kernel variant is called "${name}".`, `Use one of ${VARIANTS.join(', ')}.`);

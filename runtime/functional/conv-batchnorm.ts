@@ -20,8 +20,11 @@ interface Folded {
  * {@link convBatchNorm2d}. It is folded once, and again after any of the tensors was written.
  */
 export class FoldedBatchNorm {
+  /** [Co, Ci, kh, kw], before folding. */
   readonly weight: Tensor;
+  /** [Co], or null for a convolution without bias. */
   readonly bias: Tensor | null;
+  /** Vectors of Co elements. */
   readonly norm: BatchNormParameters;
   readonly #eps: number;
   #folded: Folded | undefined;
@@ -70,6 +73,7 @@ export class FoldedBatchNorm {
     return this.#folded;
   }
 
+  /** Frees the folded tensors, not those they were made of. */
   dispose(): void {
     for (const tensor of Object.values(this.#folded ?? {})) tensor.dispose();
   }

@@ -7,12 +7,17 @@ import { convForward, convInputGradient, convWeightGradient, epilogueGradient } 
 import { add, addRelu } from './elementwise.ts';
 import { backwardByShard, forwardByShard } from './shards.ts';
 
+/** Where the windows of a convolution lie, the same in both directions, as in PyTorch. */
 export interface ConvGeometry {
+  /** Cells from one window to the next; 1 unless given. */
   readonly stride?: number;
+  /** Zeros around x, cells; 0 unless given. */
   readonly padding?: number;
+  /** Cells from one tap to the next; 1 unless given. */
   readonly dilation?: number;
 }
 
+/** A convolution's geometry, and what follows the sums in the same kernel. */
 export interface ConvOptions extends ConvGeometry {
   /** Added to the result, before the ReLU; shaped like it. */
   readonly residual?: Tensor;

@@ -29,7 +29,11 @@ export function scale(tape: Tape, x: Tensor, factor: number): Tensor {
   });
 }
 
-/** a + b of equal shapes. */
+/**
+ * a + b of equal shapes.
+ *
+ * @throws ShapeError when their sizes differ.
+ */
 export function add(tape: Tape, a: Tensor, b: Tensor): Tensor {
   requireSameSize('add', a, b);
   const y = tape.device.empty(a.shape);
@@ -40,7 +44,11 @@ export function add(tape: Tape, a: Tensor, b: Tensor): Tensor {
   });
 }
 
-/** max(0, a + b) of equal shapes. */
+/**
+ * max(0, a + b) of equal shapes.
+ *
+ * @throws ShapeError when their sizes differ.
+ */
 export function addRelu(tape: Tape, a: Tensor, b: Tensor): Tensor {
   requireSameSize('addRelu', a, b);
   const { device } = tape;
@@ -55,7 +63,11 @@ export function addRelu(tape: Tape, a: Tensor, b: Tensor): Tensor {
   });
 }
 
-/** a·b of equal shapes. */
+/**
+ * a·b of equal shapes.
+ *
+ * @throws ShapeError when their sizes differ.
+ */
 export function multiply(tape: Tape, a: Tensor, b: Tensor): Tensor {
   requireSameSize('multiply', a, b);
   const { device } = tape;
@@ -70,7 +82,11 @@ export function multiply(tape: Tape, a: Tensor, b: Tensor): Tensor {
   });
 }
 
-/** Smooth L1 loss (beta 1) of every element of x against a target of its shape; gradients reach both. */
+/**
+ * Smooth L1 loss (beta 1) of every element of x against a target of its shape; gradients reach both.
+ *
+ * @throws ShapeError when their sizes differ.
+ */
 export function smoothL1(tape: Tape, x: Tensor, target: Tensor): Tensor {
   requireSameSize('smoothL1', x, target);
   const { device } = tape;

@@ -13,6 +13,8 @@ function upload(device: Device, rgb: Uint8Array, height: number, width: number):
 /**
  * Resizes an RGB image, bytes [H, W, 3], so that its longer side is `targetSize`, and normalises it → [1, 3, h, w].
  * `kernels.resizedSize` tells the size and the factor for boxes. `flip` mirrors the source first.
+ *
+ * @throws ShapeError when the number of bytes is not 3·H·W.
  */
 export function prepareImage(device: Device, rgb: Uint8Array, options: kernels.Preparation): Tensor {
   const { height, width, targetSize } = options;
@@ -26,7 +28,11 @@ export function prepareImage(device: Device, rgb: Uint8Array, options: kernels.P
   return y;
 }
 
-/** Zooms, shifts and recolours an RGB image, bytes [H, W, 3], and normalises it → [1, 3, H, W]. */
+/**
+ * Zooms, shifts and recolours an RGB image, bytes [H, W, 3], and normalises it → [1, 3, H, W].
+ *
+ * @throws ShapeError when the number of bytes is not 3·H·W.
+ */
 export function augmentImage(
   device: Device,
   rgb: Uint8Array,

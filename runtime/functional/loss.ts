@@ -6,6 +6,8 @@ import type { Tensor } from '../tensor.ts';
 /**
  * Multi-label soft margin loss: the mean over logits and targets [B, C] (0 or 1) of the binary cross entropy of
  * σ(logit). `weight` is its factor in the differentiated total; the returned value [1] is without it.
+ *
+ * @throws ShapeError when the targets are not as many as the logits.
  */
 export function multiLabelSoftMarginLoss(tape: Tape, logits: Tensor, targets: Tensor, weight = 1): Tensor {
   const { device } = tape;
@@ -27,6 +29,8 @@ export function multiLabelSoftMarginLoss(tape: Tape, logits: Tensor, targets: Te
 /**
  * Cross entropy of logits [B, C] and class indices u32 [B], each below C: the losses of the rows, [B]. What is
  * differentiated is their mean times `weight`.
+ *
+ * @throws ShapeError unless the labels are u32, one a row.
  */
 export function crossEntropyLoss(tape: Tape, logits: Tensor, labels: Tensor, weight = 1): Tensor {
   const { device } = tape;
@@ -44,7 +48,11 @@ export function crossEntropyLoss(tape: Tape, logits: Tensor, labels: Tensor, wei
   return losses;
 }
 
-/** Log-sum-exp pooling of x [B, C, H, W] to [B, C]: (1/r)·(ln Σ e^{r·x} − ln HW), r the sharpness. */
+/**
+ * Log-sum-exp pooling of x [B, C, H, W] to [B, C]: (1/r)·(ln Σ e^{r·x} − ln HW), r the sharpness.
+ *
+ * @throws ShapeError when x has not four dimensions.
+ */
 export function logSumExpPool(tape: Tape, x: Tensor, sharpness: number): Tensor {
   const { device } = tape;
   if (x.shape.length !== 4) throw new ShapeError(`logSumExpPool needs [B, C, H, W]; got [${x.shape}].`);

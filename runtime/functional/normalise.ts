@@ -6,7 +6,9 @@ import { scratchTarget } from './scratch-target.ts';
 
 /** Per-channel tensors [C] of a batch normalisation. */
 export interface BatchNormParameters {
+  /** γ, the factor after normalisation. */
   readonly weight: Tensor;
+  /** β, added to it. */
   readonly bias: Tensor;
   /** Updated in place by training. */
   readonly runningMean: Tensor;
@@ -14,18 +16,25 @@ export interface BatchNormParameters {
   readonly runningVar: Tensor;
 }
 
+/** As PyTorch's BatchNorm2d; `eps` 1e-5 and `momentum` 0.1 unless given. */
 export interface BatchNormOptions {
   /** Normalise by the batch's statistics and update the running ones; otherwise by the running ones, as constants. */
   readonly training: boolean;
   /** Share of the batch in the running statistics' update. */
   readonly momentum?: number;
+  /** Added to the variance under the root. */
   readonly eps?: number;
   /** Added after the normalisation, before the ReLU; shaped like x. */
   readonly residual?: Tensor;
+  /** Whether the result goes through max(0, ·) at last. */
   readonly relu?: boolean;
 }
 
-/** Batch normalisation of x [N, C, H, W] with the residual addition and the ReLU of a residual block fused. */
+/**
+ * Batch normalisation of x [N, C, H, W] with the residual addition and the ReLU of a residual block fused.
+ *
+ * @throws ShapeError when the parameters are not of C elements, or the residual is not shaped like x.
+ */
 export function batchNorm(
   tape: Tape,
   x: Tensor,

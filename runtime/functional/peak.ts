@@ -6,9 +6,11 @@ import { type Sink, Tape } from '../tape.ts';
 import type { Tensor } from '../tensor.ts';
 import { type ConvGeometry, conv2d } from './conv.ts';
 
+/** Which cells of a response map are peaks; a 3×3 window and the filter `median` unless given. */
 export interface PeakOptions {
   /** Side of the square in which a peak is the maximum, odd. */
   readonly window?: number;
+  /** The least value of a peak, found from its map. */
   readonly filter?: kernels.PeakFilter;
 }
 

@@ -3,14 +3,21 @@ import { ShapeError } from '../errors.ts';
 import type { Sink, Tape } from '../tape.ts';
 import type { Tensor } from '../tensor.ts';
 
+/** A square window, as PyTorch's MaxPool2d takes it. */
 export interface MaxPoolOptions {
+  /** Cells per side. */
   readonly kernel: number;
+  /** Cells from one window to the next. */
   readonly stride: number;
   /** At most half the kernel. */
   readonly padding?: number;
 }
 
-/** Maximum over windows of x [N, C, H, W] → [N, C, ⌊(H + 2·padding − kernel)/stride⌋ + 1, …]. */
+/**
+ * Maximum over windows of x [N, C, H, W] → [N, C, ⌊(H + 2·padding − kernel)/stride⌋ + 1, …].
+ *
+ * @throws ShapeError when x has not four dimensions, or the window does not fit it.
+ */
 export function maxPool2d(tape: Tape, x: Tensor, { kernel, stride, padding = 0 }: MaxPoolOptions): Tensor {
   const { device } = tape;
   const [batch, channels, height, width] = x.shape;
@@ -31,7 +38,11 @@ export function maxPool2d(tape: Tape, x: Tensor, { kernel, stride, padding = 0 }
   return tape.record('maxPool2d', [x], y, backward, [argmax]);
 }
 
-/** Mean of x [N, C, H, W] over a grid of [h, w] bins → [N, C, h, w]; [1, 1] is the global average. */
+/**
+ * Mean of x [N, C, H, W] over a grid of [h, w] bins → [N, C, h, w]; [1, 1] is the global average.
+ *
+ * @throws ShapeError when x has not four dimensions.
+ */
 export function adaptiveAvgPool2d(tape: Tape, x: Tensor, [outHeight, outWidth]: readonly [number, number]): Tensor {
   if (x.shape.length !== 4) throw new ShapeError(`adaptiveAvgPool2d needs [N, C, H, W]; got [${x.shape}].`);
   const { device } = tape;

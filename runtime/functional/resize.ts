@@ -9,7 +9,11 @@ function planesOf(name: string, x: Tensor): kernels.PlaneShape {
   return { planes: batch * channels, height, width };
 }
 
-/** Repeats every cell of x [N, C, H, W] scale × scale times; `scale` is a positive integer. */
+/**
+ * Repeats every cell of x [N, C, H, W] scale × scale times; `scale` is a positive integer.
+ *
+ * @throws ShapeError when x has not four dimensions.
+ */
 export function upsampleNearest(tape: Tape, x: Tensor, scale: number): Tensor {
   const { device } = tape;
   const shape = { ...planesOf('upsampleNearest', x), scale };
@@ -21,7 +25,11 @@ export function upsampleNearest(tape: Tape, x: Tensor, scale: number): Tensor {
   });
 }
 
-/** a + upsampleNearest(x), through max(0, ·) when `relu`, in one dispatch; a is [N, C, scale·H, scale·W]. */
+/**
+ * a + upsampleNearest(x), through max(0, ·) when `relu`, in one dispatch; a is [N, C, scale·H, scale·W].
+ *
+ * @throws ShapeError when a is not `scale` times as large as x.
+ */
 export function addUpsampled(
   tape: Tape,
   a: Tensor,
@@ -53,6 +61,8 @@ export function addUpsampled(
 /**
  * Bilinear interpolation of x [N, C, H, W] to [N, C, height, width]. `alignCorners` maps corner cells onto corner
  * cells; otherwise the edges of the images coincide.
+ *
+ * @throws ShapeError when x has not four dimensions.
  */
 export function upsampleBilinear(
   tape: Tape,
@@ -70,7 +80,11 @@ export function upsampleBilinear(
   });
 }
 
-/** x [N, C, H, W] with zeros in `bottom` more rows and `right` more columns. */
+/**
+ * x [N, C, H, W] with zeros in `bottom` more rows and `right` more columns.
+ *
+ * @throws ShapeError when x has not four dimensions.
+ */
 export function padBottomRight(tape: Tape, x: Tensor, { bottom, right }: { bottom: number; right: number }): Tensor {
   const { device } = tape;
   const planes = planesOf('padBottomRight', x);

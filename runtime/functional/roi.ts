@@ -3,6 +3,7 @@ import { ShapeError } from '../errors.ts';
 import type { Sink, Tape } from '../tape.ts';
 import type { Tensor } from '../tensor.ts';
 
+/** The grid of bins of each region; 7×7 and `samplingRatio` 0 unless given, as in the original. */
 export interface RoIAlignOptions {
   /** Bins per side. */
   readonly outputSize?: number;
@@ -54,6 +55,8 @@ function alignBackward(
 /**
  * RoIAlign of features [B, C, H, W] under rois [R, 5] = (batch index, x1, y1, x2, y2) in input pixels → [R, C, S, S].
  * mmcv's aligned variant: average, half-cell offset, no minimum size.
+ *
+ * @throws ShapeError when features or rois have other dimensions.
  */
 export function roiAlign(tape: Tape, features: Tensor, rois: Tensor, options: RoIAlignOptions): Tensor {
   const { device } = tape;
@@ -65,7 +68,11 @@ export function roiAlign(tape: Tape, features: Tensor, rois: Tensor, options: Ro
   return tape.record('roiAlign', [features], y, backward, [table]);
 }
 
-/** RoI features [R, C, S, S] beside the same features inside the masks [R, S, S] → [R, 2C, S, S]. */
+/**
+ * RoI features [R, C, S, S] beside the same features inside the masks [R, S, S] → [R, 2C, S, S].
+ *
+ * @throws ShapeError when the masks are not one grid of S×S for each region.
+ */
 export function maskFuse(tape: Tape, x: Tensor, masks: Tensor): Tensor {
   const { device } = tape;
   const [rois, channels, height, width] = x.shape;
@@ -79,7 +86,11 @@ export function maskFuse(tape: Tape, x: Tensor, masks: Tensor): Tensor {
   });
 }
 
-/** maskFuse(roiAlign(features, rois), masks) without the features in between → [R, 2C, S, S]. */
+/**
+ * maskFuse(roiAlign(features, rois), masks) without the features in between → [R, 2C, S, S].
+ *
+ * @throws ShapeError when features, rois or masks have other dimensions.
+ */
 export function roiAlignMaskFuse(
   tape: Tape,
   features: Tensor,

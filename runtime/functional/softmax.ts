@@ -3,7 +3,11 @@ import { ShapeError } from '../errors.ts';
 import type { Tape } from '../tape.ts';
 import type { Tensor } from '../tensor.ts';
 
-/** Softmax of x [N, K] over `dim`: 1 makes rows sum to 1, 0 columns. */
+/**
+ * Softmax of x [N, K] over `dim`: 1 makes rows sum to 1, 0 columns.
+ *
+ * @throws ShapeError when x has not two dimensions.
+ */
 export function softmax(tape: Tape, x: Tensor, dim: 0 | 1): Tensor {
   if (x.shape.length !== 2) throw new ShapeError(`softmax needs [N, K]; got [${x.shape}].`);
   const { device } = tape;

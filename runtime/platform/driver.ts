@@ -3,14 +3,18 @@ export type DriverName = 'hardware' | 'lavapipe' | 'swiftshader' | 'software';
 
 /** `auto` takes the first that exists of: hardware, lavapipe (Mesa), SwiftShader (in an npm package, 4× slower). */
 export const DRIVER_CHOICES = ['auto', 'hardware', 'lavapipe', 'swiftshader'] as const;
+/** One of {@link DRIVER_CHOICES}. */
 export type DriverChoice = (typeof DRIVER_CHOICES)[number];
 
+/** Whether a text is one of {@link DRIVER_CHOICES}. */
 export const isDriverChoice = (name: string): name is DriverChoice =>
   (DRIVER_CHOICES as readonly string[]).includes(name);
 
 /** A Vulkan driver on disk: its manifest for the loader, and the libraries to map before, in order. */
 export interface SoftwareDriver {
+  /** Path of the JSON file that Vulkan's loader reads. */
   readonly manifest: string;
+  /** Paths. */
   readonly libraries: readonly string[];
   /** Empty where nobody needs it. */
   readonly version: string;
@@ -18,7 +22,9 @@ export interface SoftwareDriver {
 
 /** An adapter that no device has been requested from. */
 export interface FoundAdapter {
+  /** Where it was found. */
   readonly adapter: GPUAdapter;
+  /** What stands behind it. */
   readonly driver: DriverName;
   /** Why this driver, and why none before it in the order of preference. */
   readonly reason: string;

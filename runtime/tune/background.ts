@@ -8,6 +8,7 @@ export class BackgroundTuning {
   readonly #failed = new Set<string>();
   #tuner: Tuner | undefined;
 
+  /** Tunes what runs on this device; see the mode `background` in docs/tuning.md. */
   constructor(device: Device) {
     this.#device = device;
   }
@@ -40,6 +41,7 @@ export class BackgroundTuning {
     }
   }
 
+  /** Ends the tuning process, if one was started. */
   async close(): Promise<void> {
     await this.#tuner?.close();
     this.#tuner = undefined;

@@ -13,6 +13,7 @@ export class TuningFileError extends ReportedError {}
  * ended.
  */
 export interface Verdict {
+  /** What became of the candidate. */
   readonly status: 'timed' | 'slow' | 'wrong' | 'failed' | 'timeout';
   /** Of the WGSL that the verdict is about. */
   readonly hash: string;
@@ -28,6 +29,7 @@ export interface TunedEntry extends OperationName {
   readonly heuristic: string;
   /** The fastest right one; null where none is right. */
   readonly winner: string | null;
+  /** Verdicts by name. */
   readonly candidates: Readonly<Record<string, Verdict>>;
 }
 
@@ -40,12 +42,17 @@ export interface Environment
 
 /** Results of one environment, by class of shapes: what is shipped, exported and contributed. */
 export interface TuningTable {
+  /** Marks the file. */
   readonly format: 'cim-tuning';
+  /** Of the format. */
   readonly version: 1;
+  /** What the results hold for. */
   readonly environment: Environment;
+  /** By class of shapes. */
   readonly entries: Readonly<Record<string, TunedEntry>>;
 }
 
+/** The environment of an adapter under a WebGPU implementation, such as `webgpu 0.6.2`. */
 export const environmentOf = (
   { vendor, architecture, device, description, driver }: AdapterDescription,
   implementation: string,
@@ -72,6 +79,7 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
   value !== null && typeof value === 'object' && !Array.isArray(value);
 const isOptional = (value: unknown, type: 'number' | 'string'): boolean => value === undefined || typeof value === type;
 
+/** Whether a value that was read from a file is whole. */
 export const isTunedEntry = (value: unknown): value is TunedEntry =>
   isRecord(value) &&
   typeof value.family === 'string' &&
@@ -89,7 +97,11 @@ const isVerdict = (value: unknown): boolean =>
   isOptional(value.seconds, 'number') &&
   isOptional(value.message, 'string');
 
-/** @param source names the file. @throws TuningFileError */
+/**
+ * Reads a table of results.
+ * @param source names the file in messages.
+ * @throws TuningFileError when the text is no JSON, or no such table.
+ */
 export function parseTable(text: string, source: string): TuningTable {
   const value = parseJson(text, source);
   const valid =

@@ -12,8 +12,11 @@ import { sample } from './timing.ts';
 
 /** A candidate whose failure took the device with it; the others need a new one. */
 export class CandidateError extends ReportedError {
+  /** Its name. */
   readonly candidate: string;
+  /** Of its WGSL. */
   readonly hash: string;
+  /** Carries the message of `cause`. */
   constructor(candidate: string, hash: string, cause: unknown) {
     super(cause instanceof Error ? cause.message : String(cause), '', { cause });
     this.candidate = candidate;
@@ -24,9 +27,11 @@ export class CandidateError extends ReportedError {
 /** What comes next: a candidate is compiled, run and compared, or those that are right are timed. */
 export type Trial = { readonly candidate: string; readonly hash: string } | 'timing';
 
+/** How {@link tuneOperation} goes on from earlier results. */
 export interface TuneOptions {
   /** Earlier verdicts: what was wrong or failed is not tried again while its source is the same. */
   readonly known?: Readonly<Record<string, Verdict>>;
+  /** Told of every trial as it begins. */
   readonly onTrial?: (trial: Trial) => void;
 }
 
@@ -40,7 +45,12 @@ const SLOWER = { first: 2, later: 1.2 };
 /** How far the fastest must be ahead of the heuristic's choice: what noise could make of equals. */
 const GAIN = 0.97;
 
-/** @throws CandidateError when a candidate breaks the device. */
+/**
+ * Tries the candidates of an operation on the device: each must give the sums of a f64 reference, then those that do
+ * are timed by turns.
+ * @returns verdicts on all candidates and the name of the fastest; {@link Variants.adopt} has it run.
+ * @throws CandidateError when a candidate breaks the device.
+ */
 export async function tuneOperation(
   device: Device,
   operation: Operation,
