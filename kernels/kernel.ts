@@ -151,8 +151,9 @@ export function defineKernel<B extends string, C extends Record<string, Constant
   uniforms.forEach(({ type, value }, i) => {
     const [range, holds] = RANGES[type];
     if (holds(value)) return;
-    const problem = `${uniformNames[i]} is ${value}, not ${range}`;
-    throw new KernelSizeError(spec.name, problem, 'Correct the sizes it is described by; those of a result follow.');
+    const given = typeof value === 'string' ? `the text "${value}"` : value;
+    const problem = `${uniformNames[i]} is ${given}, not ${range}`;
+    throw new KernelSizeError(spec.name, problem, 'Correct it, or the sizes that it follows from.');
   });
   let key = spec.name;
   for (const name in constants) {

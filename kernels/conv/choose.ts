@@ -17,7 +17,7 @@ import {
   weightGradientDirect,
   weightGradientTiles,
 } from './register-tiles.ts';
-import { type ConvEpilogue, type ConvShape, convFlops, taps } from './shape.ts';
+import { type ConvEpilogue, type ConvShape, checkConvShape, convFlops, taps } from './shape.ts';
 import {
   WINOGRAD_VARIANTS,
   winogradForward,
@@ -88,6 +88,7 @@ function* ranked<Options>(
   target: Target,
   { winograd, columns, tiles, direct, blocks }: Families<Options>,
 ): Generator<Candidate<Options>> {
+  checkConvShape(s);
   if (hasLanes(target.subgroupSize)) {
     yield* byWork([...winograd(s, target), ...columns(s, target), ...tiles(target.subgroupSize)]);
     yield direct;

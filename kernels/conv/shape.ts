@@ -1,3 +1,5 @@
+import { KernelSizeError } from '../kernel.ts';
+
 /** Sizes of a 2-d convolution in PyTorch's terms: x [n,ci,h,w], weight [co,ci,kh,kw], y [n,co,ho,wo], all f32. */
 export interface ConvShape {
   /** Images of the batch. */
@@ -43,6 +45,33 @@ export const outputLength = (
 export const outputHeight = (s: ConvShape): number => outputLength(s.h, s.kh, s);
 /** wo = ⌊(w + 2·padding − dilation·(kw − 1) − 1)/stride⌋ + 1. */
 export const outputWidth = (s: ConvShape): number => outputLength(s.w, s.kw, s);
+
+/** The least that each size may be. */
+const LEAST = {
+  n: 0,
+  ci: 0,
+  h: 0,
+  w: 0,
+  co: 0,
+  kh: 1,
+  kw: 1,
+  stride: 1,
+  padding: 0,
+  dilation: 1,
+  ho: 0,
+  wo: 0,
+} as const;
+
+/** @throws KernelSizeError when a size of x, weight or y is no whole number, or too small. */
+export function checkConvShape(s: ConvShape): void {
+  const sizes = { ...s, ho: outputHeight(s), wo: outputWidth(s) };
+  for (const [name, least] of Object.entries(LEAST)) {
+    const value = sizes[name as keyof typeof LEAST];
+    if (Number.isInteger(value) && value >= least) continue;
+    const remedy = 'Correct it, or where y is too small pad x.';
+    throw new KernelSizeError('conv', `${name} is ${value}, not an integer of at least ${least}`, remedy);
+  }
+}
 
 /** Pixels of a channel of y. */
 export const outputArea = (s: ConvShape): number => outputHeight(s) * outputWidth(s);
