@@ -9,6 +9,7 @@ export class PeakError extends ReportedError {}
 /** What a cluster is made around, in image pixels. */
 export type AssignedPeak = Omit<Peak, 'score'>;
 
+/** How proposals join the cluster of a peak; 0.7 and 0.5 unless given. */
 export interface AssignOptions {
   /** C, without the background. */
   readonly numClasses: number;

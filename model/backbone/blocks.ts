@@ -4,12 +4,17 @@ import type { Scope } from '../nn/parameters.ts';
 
 /** A residual block of HRNet and ResNet. */
 export interface Block {
+  /** x [B, inChannels, H, W] → [B, channels · expansion, ⌈H/stride⌉, ⌈W/stride⌉]. */
   forward(pass: Pass, x: Tensor): Tensor;
 }
+/** Of a residual block. */
 export interface BlockOptions {
+  /** Of its 3×3 convolution, the first one of a basic block; 1 unless given. */
   readonly stride?: number;
+  /** Of its convolutions; PyTorch's unless given. */
   readonly initialisation?: Initialisation;
 }
+/** The class of a residual block: {@link BasicBlock} or {@link Bottleneck}. */
 export interface BlockType {
   new (scope: Scope, inChannels: number, channels: number, options?: BlockOptions): Block;
   /** Output channels are `channels · expansion`. */
@@ -29,11 +34,13 @@ const projection = (
 
 /** conv3×3 – BN – ReLU – conv3×3 – BN, plus the shortcut, ReLU. */
 export class BasicBlock implements Block {
+  /** As many channels come out as `channels` says. */
   static readonly expansion = 1;
   readonly #conv1: ConvBatchNorm;
   readonly #conv2: ConvBatchNorm;
   readonly #downsample: ConvBatchNorm | null;
 
+  /** Adds `conv1`, `bn1`, … to the scope; the shortcut is a 1×1 convolution where the shape changes. */
   constructor(scope: Scope, inChannels: number, channels: number, options: BlockOptions = {}) {
     const { stride = 1, initialisation } = options;
     const conv3x3 = { kernel: 3, padding: 1, initialisation };
@@ -51,12 +58,14 @@ export class BasicBlock implements Block {
 
 /** conv1×1 – conv3×3 – conv1×1 with four times the channels out. */
 export class Bottleneck implements Block {
+  /** Four times `channels` come out. */
   static readonly expansion = 4;
   readonly #conv1: ConvBatchNorm;
   readonly #conv2: ConvBatchNorm;
   readonly #conv3: ConvBatchNorm;
   readonly #downsample: ConvBatchNorm | null;
 
+  /** Adds `conv1`, `bn1`, … to the scope; the shortcut is a 1×1 convolution where the shape changes. */
   constructor(scope: Scope, inChannels: number, channels: number, options: BlockOptions = {}) {
     const { stride = 1, initialisation } = options;
     const outChannels = channels * Bottleneck.expansion;
@@ -78,9 +87,11 @@ export class Bottleneck implements Block {
 
 /** `count` blocks in a row, named 0, 1, …; the first may change width and stride. */
 export class Layer {
+  /** Channels of the output. */
   readonly channels: number;
   readonly #blocks: Block[];
 
+  /** The options are those of the first block. */
   constructor(
     scope: Scope,
     type: BlockType,
@@ -97,6 +108,7 @@ export class Layer {
     );
   }
 
+  /** x through all blocks. */
   forward(pass: Pass, x: Tensor): Tensor {
     const run = (features: Tensor, block: Block) => part(pass, [features], (own, [input]) => block.forward(own, input));
     return pass.tape.section(() => this.#blocks.reduce(run, x));

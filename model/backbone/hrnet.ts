@@ -4,7 +4,9 @@ import type { Scope } from '../nn/parameters.ts';
 import type { Backbone } from './backbone.ts';
 import { BasicBlock, Bottleneck, Layer } from './blocks.ts';
 
+/** A stage of high-resolution modules; all branches are fused after each module. */
 export interface HRNetStage {
+  /** How many modules follow each other. */
   readonly modules: number;
   /** Basic blocks of each branch. */
   readonly blocks: readonly number[];
@@ -12,8 +14,11 @@ export interface HRNetStage {
   readonly channels: readonly number[];
 }
 
+/** Sizes of a high-resolution network. */
 export interface HRNetConfig {
+  /** Tells the backbones of a recipe apart. */
   readonly type: 'hrnet';
+  /** Channels of the two strided convolutions before stage 1; 64 in the published networks. */
   readonly stemChannels: number;
   /** Bottleneck blocks at stride 4. */
   readonly stage1: { readonly blocks: number; readonly channels: number };
@@ -45,7 +50,9 @@ const ARCHITECTURES = {
   w48: { stage1: [4, 64], modules: [1, 4, 3], blocks: 4, width: 48 },
   w64: { stage1: [4, 64], modules: [1, 4, 3], blocks: 4, width: 64 },
 } as const;
+/** One of {@link HRNET_NAMES}. */
 export type HRNetName = keyof typeof ARCHITECTURES;
+/** The published widths: those of `experiments/cls_hrnet_*.yaml` of HRNet-Image-Classification. */
 export const HRNET_NAMES = Object.keys(ARCHITECTURES) as HRNetName[];
 
 /**
@@ -79,6 +86,7 @@ export class HRNet implements Backbone {
   readonly #stages: HighResolutionModule[][] = [];
   readonly #head: ClassificationHead | null = null;
 
+  /** Adds the parameters to the scope under the names of the original, those of frozen stages without gradient. */
   constructor(scope: Scope, config: HRNetConfig) {
     const { stemChannels, stage1, stages, head, freezeAt } = config;
     const stem = scope.frozen(freezeAt >= 1);

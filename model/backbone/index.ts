@@ -10,8 +10,10 @@ export { HRNET_NAMES, type HRNetConfig, type HRNetName, hrnet } from './hrnet.ts
 export { type ResNetConfig, resnet50 } from './resnet.ts';
 export { type VggConfig, vgg16 } from './vgg.ts';
 
+/** What a recipe says of its backbone; `type` tells which it is. */
 export type BackboneConfig = HRNetConfig | ResidualConfig | ResNetConfig | VggConfig;
 
+/** Builds a backbone and adds its parameters to the scope. */
 export function createBackbone(scope: Scope, config: BackboneConfig): Backbone {
   switch (config.type) {
     case 'hrnet':

@@ -4,8 +4,11 @@ import type { Scope } from '../nn/parameters.ts';
 import type { Backbone } from './backbone.ts';
 import { BasicBlock, Layer } from './blocks.ts';
 
+/** Sizes of a {@link ResidualNet}. */
 export interface ResidualConfig {
+  /** Tells the backbones of a recipe apart. */
   readonly type: 'residual';
+  /** Channels of the first convolution. */
   readonly stemChannels: number;
   /** One stage each: width, number of basic blocks, stride of the first. */
   readonly stages: readonly { readonly channels: number; readonly blocks: number; readonly stride: number }[];
@@ -18,6 +21,7 @@ export class ResidualNet implements Backbone {
   readonly #stem: ConvBatchNorm;
   readonly #stages: Layer[];
 
+  /** Adds the parameters to the scope; all of them train. */
   constructor(scope: Scope, config: ResidualConfig) {
     let channels = config.stemChannels;
     this.#stem = new ConvBatchNorm(numbered(scope, 1), 3, channels, { kernel: 3, stride: 2, padding: 1 });

@@ -4,8 +4,11 @@ import type { Scope } from '../nn/parameters.ts';
 import type { Backbone } from './backbone.ts';
 import { Bottleneck, Layer } from './blocks.ts';
 
+/** Sizes of a {@link ResNet}. */
 export interface ResNetConfig {
+  /** Tells the backbones of a recipe apart. */
   readonly type: 'resnet';
+  /** Channels of the 7×7 convolution; 64 in ResNet-50. */
   readonly stemChannels: number;
   /** Bottleneck width of res2; it doubles with every stage, and four times it come out. */
   readonly planes: number;
@@ -34,6 +37,7 @@ export class ResNet implements Backbone {
   readonly #stem: ConvBatchNorm;
   readonly #stages: Layer[];
 
+  /** Adds the parameters to the scope under the names of the original, those of frozen stages without gradient. */
   constructor(scope: Scope, { stemChannels, planes, blocks, freezeAt }: ResNetConfig) {
     const res1 = scope.frozen(freezeAt >= 1).child('res1');
     this.#stem = new ConvBatchNorm(sequential(res1), 3, stemChannels, { kernel: 7, stride: 2, padding: 3 });

@@ -3,7 +3,9 @@ import { Conv2d, type Pass, part } from '../nn/layers.ts';
 import type { Scope } from '../nn/parameters.ts';
 import type { Backbone } from './backbone.ts';
 
+/** Sizes of a {@link Vgg}. */
 export interface VggConfig {
+  /** Tells the backbones of a recipe apart. */
   readonly type: 'vgg';
   /** Channels of conv1 … conv5. */
   readonly channels: readonly number[];
@@ -30,6 +32,7 @@ export class Vgg implements Backbone {
   readonly stride: number;
   readonly #blocks: { readonly convs: Conv2d[]; readonly pooled: boolean }[];
 
+  /** Adds the parameters to the scope, those of frozen blocks without gradient. */
   constructor(scope: Scope, { channels, dilated, freezeAt }: VggConfig) {
     let from = 3;
     this.#blocks = channels.map((to, i) => {

@@ -6,7 +6,9 @@ import { IMAGE_MEAN, IMAGE_STD } from '../train/sample.ts';
 
 /** A part of an image, in pixels. */
 export interface Crop extends Size {
+  /** First column. */
   readonly left: number;
+  /** First row. */
   readonly top: number;
 }
 

@@ -8,11 +8,15 @@ import { cropView, drawCrop, networkInput } from './imagenet-input.ts';
 
 /** An image of any size and its class index. */
 export interface ImageNetSample {
+  /** RGB, of any size. */
   readonly image: HostImage;
+  /** From 0. */
   readonly label: number;
 }
 
+/** How long a backbone is pre-trained, and on what views. */
 export interface ImageNetTraining {
+  /** Updates in all. */
   readonly steps: number;
   /** Images of a step. */
   readonly batch: number;

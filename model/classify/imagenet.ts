@@ -12,8 +12,11 @@ import { constant, type Initialiser, normal } from '../nn/initialise.ts';
 import { Linear, type Pass } from '../nn/layers.ts';
 import { ParameterStore, type Scope } from '../nn/parameters.ts';
 
+/** Sizes of an {@link ImageNetClassifier}. */
 export interface ImageNetConfig {
+  /** 1000 for ImageNet itself. */
   readonly classes: number;
+  /** The network that is pre-trained. */
   readonly backbone: BackboneConfig;
 }
 
@@ -33,8 +36,11 @@ export type DropoutSeeds = (layer: number) => number;
  * published names; others those of their backbone, below no prefix, and torchvision's for the linear layers.
  */
 export class ImageNetClassifier {
+  /** As given. */
   readonly config: ImageNetConfig;
+  /** All weights and buffers. */
   readonly parameters: ParameterStore;
+  /** The network that is pre-trained. */
   readonly backbone: Backbone;
   readonly #head: Head;
 

@@ -9,9 +9,11 @@ export interface Detection {
   readonly proposal: number;
   /** 0 is the first class; there is no background. */
   readonly classIndex: number;
+  /** In [0, 1], comparable among images. */
   readonly score: number;
 }
 
+/** Which detections remain: 1e-5, 0.3 and 100 unless given, as in the original. */
 export interface SelectionOptions {
   /** Scores must be larger. */
   readonly scoreThreshold?: number;

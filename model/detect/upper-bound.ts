@@ -22,6 +22,7 @@ export class ProposalCoverage {
   readonly #detections: CocoResult[] = [];
   readonly #bestIous: number[] = [];
 
+  /** For the objects of an annotation file. */
   constructor(gt: CocoJson) {
     this.#gt = gt;
     const annotationsOf = new Map<number, CocoAnnotation[]>(gt.images.map(({ id }) => [id, []]));
@@ -55,6 +56,7 @@ export class ProposalCoverage {
     }
   }
 
+  /** Over all images of the file. */
   quality(): ProposalQuality {
     // Objects that no proposal touches are not in the list: they count as 0.
     const objects = Math.max(this.#gt.annotations.filter(({ iscrowd }) => !iscrowd).length, 1);

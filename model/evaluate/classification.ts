@@ -14,6 +14,7 @@ export interface ClassificationReport {
  *
  * @param scores [images, classes], any increasing measure.
  * @param labels [images, classes], non-zero where the image has the class.
+ * @throws EvaluationError when scores and labels are not of [images, classes].
  */
 export function classificationMap(scores: Float32Array, labels: Uint8Array, classes: number): ClassificationReport {
   if (scores.length !== labels.length || scores.length % classes !== 0) {

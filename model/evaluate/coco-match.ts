@@ -19,6 +19,7 @@ export const areaRanges: readonly { readonly name: string; readonly low: number;
 ];
 
 const FALSE_POSITIVE = 0;
+/** The detection finds an object. */
 export const TRUE_POSITIVE = 1;
 /** Matched a crowd or an object of another size, or unmatched and itself of another size: neither right nor wrong. */
 export const IGNORED = 2;
@@ -75,9 +76,9 @@ interface Cell {
 
 /**
  * Matches detections with objects, each category on its own, in ascending order of category id.
- *
  * @param thresholds IoU from which a detection finds an object, T of them.
  * @param limit how many detections count for each image and category, the best.
+ * @throws EvaluationError when an image is not in the annotation file, or a result lacks what is compared.
  */
 export function matchDetections(
   gt: CocoJson,

@@ -10,6 +10,7 @@ export const recallLevels = 101;
 const iouStep = (0.95 - 0.5) / 9;
 const cocoThresholds: readonly number[] = Array.from({ length: 10 }, (_, i) => (i === 9 ? 0.95 : 0.5 + i * iouStep));
 
+/** What {@link evaluateCoco} measures. */
 export interface CocoOptions {
   /** Masks or boxes. The area of a detection is that of its mask or of its box. */
   readonly type: 'segm' | 'bbox';
@@ -19,8 +20,11 @@ export interface CocoOptions {
   readonly maxDetections?: readonly [number, number, number];
 }
 
+/** Scores of one category. */
 export interface CategoryResult {
+  /** As in the annotation file. */
   readonly categoryId: number;
+  /** As in the annotation file. */
   readonly name: string;
   /** Mean over all thresholds; all sizes, most detections. −1: no objects of this category. */
   readonly ap: number;
@@ -37,8 +41,11 @@ export interface CategoryResult {
 export interface CocoEvaluation {
   /** The 12 numbers named by `cocoStatistics`. */
   readonly stats: readonly number[];
+  /** By ascending id. */
   readonly byCategory: readonly CategoryResult[];
+  /** T of them, as asked for. */
   readonly iouThresholds: readonly number[];
+  /** M of them, as asked for. */
   readonly maxDetections: readonly [number, number, number];
   /** [T, K, A, M]: area under the interpolated precision curve. */
   readonly averagePrecision: Float64Array;

@@ -17,12 +17,15 @@ export function boxIou(detection: XywhBox, truth: XywhBox, isCrowd = false): num
 
 /** A mask with what is needed again and again to compare it. */
 export interface MeasuredMask {
+  /** The mask itself. */
   readonly runs: Runs;
   /** Object pixels. */
   readonly area: number;
+  /** Around the object pixels. */
   readonly box: XywhBox;
 }
 
+/** Takes area and box of a mask. */
 export const measureMask = (runs: Runs): MeasuredMask => ({ runs, area: runsArea(runs), box: runsBox(runs) });
 
 /**

@@ -7,10 +7,9 @@ const LONGEST_BOUNDARY = 2 ** 24;
 
 /**
  * Rasterises one polygon. `vertices` is x0, y0, x1, y1, … in pixels; parts outside the image are cut off.
- *
  * The boundary is drawn on a grid five times finer; where it crosses the middle of a pixel column, an object run begins
- * or ends. `Math.trunc` stands where the C source casts to int, which matters for negative coordinates. Throws a MaskError
- * if the boundary is absurdly long.
+ * or ends. `Math.trunc` stands where the C source casts to int, which matters for negative coordinates.
+ * @throws MaskError when the boundary is absurdly long.
  */
 export function polygonRuns(vertices: ArrayLike<number>, height: number, width: number): Runs {
   const { columns, rows } = traceBoundary(vertices);

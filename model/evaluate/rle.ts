@@ -8,20 +8,27 @@ import { ReportedError } from '@cim/runtime/errors';
 
 /** A mask in COCO's compressed form, as result files carry it. `size` is [height, width]. */
 export interface Rle {
+  /** Height and width, pixels. */
   readonly size: readonly [number, number];
+  /** Run lengths as pycocotools packs them into printable characters. */
   readonly counts: string;
 }
 
 /** The same with the plain run lengths, as COCO annotations carry crowd regions. */
 export interface UncompressedRle {
+  /** Height and width, pixels. */
   readonly size: readonly [number, number];
+  /** Lengths of the runs, column by column, background first. */
   readonly counts: readonly number[];
 }
 
 /** The parsed form on which all mask operations work. The counts sum to height · width. */
 export interface Runs {
+  /** Rows, pixels. */
   readonly height: number;
+  /** Columns, pixels. */
   readonly width: number;
+  /** Lengths of the runs, column by column, background first. */
   readonly counts: Uint32Array;
 }
 
@@ -31,7 +38,10 @@ export type XywhBox = readonly [number, number, number, number];
 /** A mask whose encoding is broken, or masks of different sizes where one size is needed. */
 export class MaskError extends ReportedError {}
 
-/** Runs of a binary mask: `mask` row-major [height, width], any non-zero byte is object. */
+/**
+ * Runs of a binary mask: `mask` row-major [height, width], any non-zero byte is object.
+ * @throws MaskError when the mask has another number of pixels.
+ */
 export function runsOfMask(mask: Uint8Array, height: number, width: number): Runs {
   if (mask.length !== height * width) {
     throw new MaskError(
@@ -109,7 +119,10 @@ export const uncompressRuns = ({ height, width, counts }: Runs): UncompressedRle
 // Where a compressed string is parsed before its number of runs is known.
 let scratch = new Uint32Array(1024);
 
-/** Reads either form of an encoded mask. Throws a MaskError if the counts do not fill the mask exactly. */
+/**
+ * Reads either form of an encoded mask.
+ * @throws MaskError when the counts are damaged or do not fill the mask exactly.
+ */
 export function parseRle({ size, counts }: Rle | UncompressedRle): Runs {
   const [height, width] = size;
   if (typeof counts !== 'string') {
@@ -122,7 +135,10 @@ export function parseRle({ size, counts }: Rle | UncompressedRle): Runs {
   return { height, width, counts: scratch.slice(0, runs) };
 }
 
-/** Number of object pixels of an encoded mask. Throws a MaskError if the counts do not fill the mask exactly. */
+/**
+ * Number of object pixels of an encoded mask.
+ * @throws MaskError when the counts are damaged or do not fill the mask exactly.
+ */
 export function rleArea({ size, counts }: Rle | UncompressedRle): number {
   const runs = typeof counts === 'string' ? parseCounts(counts) : counts.length;
   const values = typeof counts === 'string' ? scratch : counts;
@@ -203,7 +219,10 @@ export function runsBox({ height, width, counts }: Runs): [number, number, numbe
   return [left, top, right - left + 1, bottom - top + 1];
 }
 
-/** Union or intersection of masks of one size. Throws a MaskError without masks or if sizes differ. */
+/**
+ * Union or intersection of masks of one size.
+ * @throws MaskError without masks, or when their sizes differ.
+ */
 export function mergeRuns(masks: readonly Runs[], operation: 'union' | 'intersection'): Runs {
   if (masks.length === 0) throw new MaskError('No masks to merge.', 'Pass at least one.');
   return masks.reduce((merged, mask) => mergeTwo(merged, mask, operation === 'intersection'));

@@ -8,6 +8,7 @@ import { formatFixed } from './format.ts';
 
 type Corners = readonly [number, number, number, number];
 
+/** An object of a class in an image. */
 export interface VocObject {
   /** x1, y1, x2, y2 in pixels from 1, as in VOC's XML files. */
   readonly box: Corners;
@@ -20,9 +21,11 @@ export interface VocDetection {
   readonly image: string;
   /** x1, y1, x2, y2 in pixels from 0. */
   readonly box: Corners;
+  /** Counts with three decimals. */
   readonly score: number;
 }
 
+/** 0.5 and the whole curve unless given. */
 export interface VocBoxOptions {
   /** Overlaps must be larger. */
   readonly iouThreshold?: number;
@@ -30,11 +33,13 @@ export interface VocBoxOptions {
   readonly elevenPoint?: boolean;
 }
 
+/** Average precision of one class, and the curve it is the area of. */
 export interface VocBoxAp {
   /** −1 without objects that count, 0 without detections. */
   readonly ap: number;
   /** After each detection, best score first; [0] without detections. */
   readonly recall: readonly number[];
+  /** After each detection, best score first. */
   readonly precision: readonly number[];
 }
 

@@ -2,8 +2,10 @@
 import { evaluateCoco } from './coco.ts';
 import type { CocoJson, CocoResult } from './coco-json.ts';
 
+/** The IoU thresholds that the paper reports. */
 export const vocThresholds = [0.25, 0.5, 0.7, 0.75] as const;
 
+/** Average precision in [0, 1]. */
 export interface VocReport {
   /** [4]: mean over all classes of the file, at each of `vocThresholds`. */
   readonly meanAp: readonly number[];

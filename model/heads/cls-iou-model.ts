@@ -27,6 +27,7 @@ export class ClsIouModel {
   readonly #weight: Weight;
   readonly #bias: Tensor;
 
+  /** `features` is the width D of the region features, `classes` C without the background. */
   constructor(scope: Scope, features: number, classes: number, branches: number) {
     this.#columns = classes + 1;
     this.#branches = branches;

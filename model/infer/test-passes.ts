@@ -2,12 +2,15 @@
 export interface TestPass {
   /** Longer side of the network's input, pixels. */
   readonly size: number;
+  /** Whether the image is mirrored left to right. */
   readonly flip: boolean;
 }
 
+/** Which views an image is scored in. */
 export interface TestPassOptions {
   /** Longer sides, as multiples of the image's or in pixels. */
   readonly scales: readonly number[];
+  /** Of the scales: multiples of the image's longer side, or pixels. */
   readonly unit: 'image' | 'pixels';
   /** Adds a mirrored pass of each. */
   readonly flip: boolean;

@@ -19,27 +19,37 @@ import {
 export interface LabelledImage extends CocoImage {
   /** The classes that the image's labels name. Detections of others are wrong and left out. */
   readonly classes: ReadonlySet<number>;
+  /** What was found, in any order. */
   readonly detections: readonly Detection[];
   /** Masks of all proposals, by index, in the image's size. */
   readonly masks: readonly (Rle | UncompressedRle)[];
 }
 
+/** An annotation with the score of the detection that it comes from. */
 export interface PseudoLabelAnnotation extends CocoAnnotation {
+  /** The mask, in the form asked for. */
   readonly segmentation: UncompressedRle | Rle;
   /** Size of the image, pixels. */
   readonly width: number;
+  /** Pixels. */
   readonly height: number;
+  /** Of the detection. */
   readonly score: number;
 }
 
 /** The fields that COCO's tools expect beside an image's own; empty, so that equal detections give equal files. */
 export interface PseudoLabelImage extends CocoImage {
+  /** When the program began, in the original. */
   readonly date_captured: '';
+  /** As the original writes it. */
   readonly license: 1;
+  /** There is none. */
   readonly coco_url: '';
+  /** There is none. */
   readonly flickr_url: '';
 }
 
+/** Which detections become labels, and how masks are written. */
 export interface PseudoLabelOptions {
   /** Only the best detection of each class of an image (all of them if several share the best score). */
   readonly bestOnly?: boolean;
@@ -81,7 +91,11 @@ export const imageEntry = ({ id, file_name, width, height }: CocoImage): PseudoL
   flickr_url: '',
 });
 
-/** The annotations of one image, numbered from `firstId`. See {@link pseudoLabels}. */
+/**
+ * The annotations of one image, numbered from `firstId`. See {@link pseudoLabels}.
+ *
+ * @throws MaskError when a mask is not of the image's size.
+ */
 export function imageAnnotations(
   image: LabelledImage,
   categories: readonly CocoCategory[],

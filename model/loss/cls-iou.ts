@@ -3,6 +3,7 @@ import { ShapeError, type Tape, type Tensor } from '@cim/runtime';
 import type { Mined } from '../mining/index.ts';
 import { lossValue } from './value.ts';
 
+/** Scores of a refinement branch and what they are compared with. */
 export interface ClsIouInputs {
   /** [N, C+1] class probabilities, background first. */
   readonly cls: Tensor;
@@ -14,6 +15,7 @@ export interface ClsIouInputs {
   readonly labels: Tensor;
 }
 
+/** Factors of the losses. */
 export interface ClsIouOptions {
   /** λ, the factor of the mined loss weights. */
   readonly lambda: number;
@@ -27,6 +29,8 @@ export interface ClsIouOptions {
  * The losses of a refinement branch against mined labels (cls_iou_loss, lib/modeling/heads.py;
  * kernels/loss/cls-iou.ts has the formulas). Returns [3]: classification, IoU and bag loss, unweighted. All are 0,
  * and so are their gradients, where nothing was mined.
+ *
+ * @throws ShapeError when the tensors do not belong to the same proposals and classes.
  */
 export function clsIouLoss(
   tape: Tape,

@@ -4,7 +4,9 @@ import { lossValue } from './value.ts';
 
 /**
  * Multiple instance loss of the anti-noise branch (mil_bag_loss, lib/modeling/heads.py): cls and det [N, C+1] or [N,
- * C], labels [C]. `weight` is its factor in the differentiated total; the returned value [1] is without it.
+ * C], labels [C].
+ * @param weight factor in the differentiated total; the returned value [1] is without it.
+ * @throws ShapeError when the tensors do not belong to the same proposals and classes.
  */
 export function milBagLoss(tape: Tape, cls: Tensor, det: Tensor, labels: Tensor, weight: number): Tensor {
   const { device } = tape;

@@ -4,8 +4,10 @@ import { lossValue } from './value.ts';
 
 /**
  * Proposal cluster learning on class probabilities cls [N, C+1] (PCL_loss, lib/modeling/heads.py; the factor 12
- * included). `clusters` [N, C+1] f32 holds at most one cluster number a row, in the column of the cluster's class.
- * `weight` is the factor of the loss in the differentiated total; the returned value [1] is without it.
+ * included).
+ * @param clusters [N, C+1] f32, at most one cluster number a row, in the column of the cluster's class.
+ * @param weight factor in the differentiated total; the returned value [1] is without it.
+ * @throws ShapeError when cls and clusters are not of one shape.
  */
 export function pclLoss(tape: Tape, cls: Tensor, clusters: Tensor, weight: number): Tensor {
   const { device } = tape;

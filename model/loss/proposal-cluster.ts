@@ -3,6 +3,7 @@ import { ShapeError, type Tape, type Tensor } from '@cim/runtime';
 import type { ProposalClusters } from '../mining/index.ts';
 import { lossValue } from './value.ts';
 
+/** Which of the two losses, and its factors. */
 export interface ProposalClusterOptions {
   /** λ, the factor of the loss weights. */
   readonly lambda: number;
@@ -16,6 +17,8 @@ export interface ProposalClusterOptions {
  * Loss of a refinement branch of OICR or PCL (OICRLosses and PCLLosses, pcl.pytorch lib/model/pcl/pcl.py;
  * kernels/loss/proposal-cluster.ts has the formulas) on class probabilities cls [N, C+1], background first. The
  * returned value [1] is without `weight`.
+ *
+ * @throws ShapeError when labels, clusters and weights are not one for each proposal.
  */
 export function proposalClusterLoss(
   tape: Tape,

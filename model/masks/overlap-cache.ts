@@ -4,7 +4,9 @@ import { type PackedMasks, uploadMasks } from './packed.ts';
 
 /** {@link MaskOverlaps} that were computed before. */
 export interface HostOverlaps {
+  /** [N, N], symmetric. */
   readonly iou: Float32Array;
+  /** [N, N], the share of mask j that lies inside mask i. */
   readonly containment: Float32Array;
 }
 
@@ -15,6 +17,7 @@ export class OverlapCache {
   readonly #maps = new Map<PackedMasks, MaskOverlaps>();
   #bytes = 0;
 
+  /** Keeps maps of at most `bytes`, 256 MiB unless given. */
   constructor(device: Device, bytes = 2 ** 28) {
     this.#device = device;
     this.#limit = bytes;
@@ -48,6 +51,7 @@ export class OverlapCache {
     return maps;
   }
 
+  /** Frees all maps. */
   dispose(): void {
     for (const maps of this.#maps.values()) release(maps);
     this.#maps.clear();

@@ -3,6 +3,10 @@ import { type Device, ShapeError, type Tensor } from '@cim/runtime';
 import { runPlan } from '@cim/runtime/plan';
 import { maskAreas, type PackedMasks, uploadMasks, wordsPerMask } from './packed.ts';
 
+/**
+ * How N masks of one image overlap, rounded to half precision as in the original (mask_iou and mask_asymmetric_iou,
+ * lib/utils/mask_utils.py).
+ */
 export interface MaskOverlaps {
   /** [N, N] |i∧j| / |i∨j|. */
   readonly iou: Tensor;
@@ -27,7 +31,11 @@ export function maskOverlaps(
   return overlaps;
 }
 
-/** IoU [A, B] of two sets of masks of one image, not rounded, for evaluation. Two empty masks give NaN. */
+/**
+ * IoU [A, B] of two sets of masks of one image, not rounded, for evaluation. Two empty masks give NaN.
+ *
+ * @throws ShapeError when the masks are of different sizes.
+ */
 export async function pairwiseIou(device: Device, a: PackedMasks, b: PackedMasks): Promise<Float64Array> {
   if (a.width !== b.width || a.height !== b.height) {
     throw new ShapeError(`Masks of ${a.width}×${a.height} cannot be compared with masks of ${b.width}×${b.height}.`);

@@ -6,16 +6,25 @@ import { type Device, ShapeError, type Tensor } from '@cim/runtime';
  * p is bit p mod 32 of word ⌊p/32⌋, and the bits behind the last pixel are 0.
  */
 export interface PackedMasks {
+  /** [count, ⌈width·height/32⌉]. */
   readonly words: Uint32Array;
+  /** Masks. */
   readonly count: number;
+  /** Columns of the image. */
   readonly width: number;
+  /** Rows of the image. */
   readonly height: number;
 }
 
+/** u32 words of a mask of this size. */
 export const wordsPerMask = ({ width, height }: { readonly width: number; readonly height: number }): number =>
   Math.ceil((width * height) / 32);
 
-/** Packs `count` masks [count, height, width] of bytes; every byte but 0 is inside. */
+/**
+ * Packs `count` masks [count, height, width] of bytes; every byte but 0 is inside.
+ *
+ * @throws ShapeError when there are not `count` masks of bytes.
+ */
 export function packMasks(bytes: ArrayLike<number>, count: number, width: number, height: number): PackedMasks {
   const pixels = width * height;
   requireBytes(bytes, count, pixels);
@@ -31,7 +40,11 @@ export function packMasks(bytes: ArrayLike<number>, count: number, width: number
   return { words, count, width, height };
 }
 
-/** Packs `count` masks of bytes 0 and 1 on the GPU: u32 [count, ⌈width·height/32⌉]. Uploads a byte a pixel. */
+/**
+ * Packs `count` masks of bytes 0 and 1 on the GPU: u32 [count, ⌈width·height/32⌉]. Uploads a byte a pixel.
+ *
+ * @throws ShapeError when there are not `count` masks of bytes.
+ */
 export function packMasksOnDevice(
   device: Device,
   bytes: Uint8Array,

@@ -18,6 +18,7 @@ export interface Mined {
   readonly seedWeights: Tensor;
 }
 
+/** What one refinement branch finds its labels in. */
 export interface MiningInputs {
   /** [N, C+1], background first, or [N, C]: class probabilities of the branch before. */
   readonly cls: Tensor;
@@ -43,6 +44,7 @@ export type AntiNoise =
   | { readonly draws: ArrayLike<number> }
   | { readonly uniforms: ArrayLike<number> };
 
+/** Thresholds of mining (section 3.2 of the paper); they rise from branch to branch. */
 export interface MiningOptions {
   /** Complete Instances Mining, or MIST (Ren et al., CVPR 2020), which takes the seeds themselves. */
   readonly strategy: 'cim' | 'mist';
@@ -66,6 +68,8 @@ export interface MiningOptions {
  * Finds pseudo ground truths among the proposals of an image from the scores of the branch before, and labels all
  * proposals by them (CIM_layer, lib/modeling/heads.py; the steps are described in kernels/mining/mining.ts). Runs on
  * the GPU without a read-back; no gradient flows through it.
+ *
+ * @throws ShapeError when the tensors do not belong to the same proposals and classes.
  */
 export function minePseudoLabels(
   device: Device,
@@ -130,7 +134,10 @@ export function minePseudoLabels(
   return { pseudoLabels, pseudoIou, lossWeights, count, seedLabels, seedWeights };
 }
 
-/** @throws ShapeError for tensors that do not belong to the same proposals and classes. */
+/**
+ * Sizes of a mining problem, from its tensors.
+ * @throws ShapeError for tensors that do not belong to the same proposals and classes.
+ */
 export function miningShape({
   cls,
   det,

@@ -68,7 +68,12 @@ export interface AssignedLabels extends ProposalClusters {
   readonly pseudoIou: Tensor;
 }
 
-/** @param assigned [N, C+1] cluster numbers (model/assign): at most one a row, in the column of its class. */
+/**
+ * Labels of all proposals as they were assigned before training (AGPL): what the first refinement branch learns from
+ * where there is no anti-noise branch.
+ * @param assigned [N, C+1] cluster numbers (model/assign): at most one a row, in the column of its class.
+ * @throws ShapeError when it has not two dimensions.
+ */
 export function assignedLabels(device: Device, assigned: Tensor): AssignedLabels {
   if (assigned.shape.length !== 2)
     throw new ShapeError(`Assigned clusters are [N, C+1]; these are [${assigned.shape}].`);

@@ -3,6 +3,7 @@ import type { Generator } from '@cim/runtime';
 /** Writes the next initial values of a parameter; large ones are asked for a stretch at a time. */
 export type Initialiser = (generator: Generator, values: Float32Array) => void;
 
+/** All elements are `value`. */
 export const constant =
   (value: number): Initialiser =>
   (_, values) =>

@@ -6,17 +6,21 @@ export class StateDictError extends ReportedError {}
 
 /** A tensor in memory, row-major. */
 export interface HostTensor {
+  /** Sizes of the dimensions. */
   readonly shape: Shape;
+  /** All elements, row-major. */
   readonly data: ArrayLike<number>;
 }
 
 /** A tensor that is somewhere else: on the device, or in a file. */
 export interface LazyTensor {
+  /** Sizes of the dimensions. */
   readonly shape: Shape;
   /** `count` row-major elements from `first` on; all of them by default. */
   read(first?: number, count?: number): Promise<ArrayLike<number>>;
 }
 
+/** Tensors by their PyTorch names. */
 export type StateDict = ReadonlyMap<string, HostTensor | LazyTensor>;
 
 /** What became of every name, for the user to see. */

@@ -2,8 +2,11 @@
 export interface Peak {
   /** Counted from 0, without the background. */
   readonly classIndex: number;
+  /** Of the map, from 0. */
   readonly row: number;
+  /** Of the map, from 0. */
   readonly column: number;
+  /** The response there; for a point its confidence. */
   readonly score: number;
 }
 
@@ -13,7 +16,9 @@ export interface ResponseMaps {
   readonly values: ArrayLike<number>;
   /** [C, height, width], not 0 where peak stimulation found a peak. */
   readonly peakMap: ArrayLike<number>;
+  /** Rows of a map. */
   readonly height: number;
+  /** Columns of a map. */
   readonly width: number;
 }
 

@@ -1,8 +1,11 @@
 /** Resizing of 8 bit images as Pillow does it (`Image.resize`), grey level for grey level. */
 import type { RgbImage } from '../image.ts';
 
+/** Of an image or a part of one. */
 export interface Size {
+  /** Pixels. */
   readonly width: number;
+  /** Pixels. */
   readonly height: number;
 }
 
@@ -24,6 +27,7 @@ const FILTERS = {
     },
   },
 } as const satisfies Record<string, Filter>;
+/** Pillow's filters by name. */
 export type ResampleFilter = keyof typeof FILTERS;
 
 /** Weights are whole numbers of this fraction: 32 bits less 8 of the pixel and 2 of headroom. */

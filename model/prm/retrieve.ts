@@ -5,6 +5,7 @@
 import { countOneBits, type PackedMasks, packMasks, scaledMask, unpackMask, wordsPerMask } from '../masks/index.ts';
 import { resample, type Size } from './resample.ts';
 
+/** Weights and limits of the retrieval; docs/prm.md names the options of `cim prm retrieve` that set them. */
 export interface RetrievalOptions {
   /** α: weight of the instance-aware term, the peak's response inside the mask. */
   readonly balance: number;
@@ -46,8 +47,11 @@ export interface VisualCues {
   readonly classMap: (classIndex: number) => Size & { readonly values: Float32Array };
 }
 
+/** A proposal that a peak took. */
 export interface RetrievedInstance {
+  /** From 0; there is no background. */
   readonly classIndex: number;
+  /** Of the retrieval; comparable among the instances of a program run, not a probability. */
   readonly score: number;
   /** The proposal whose mask it is. */
   readonly proposal: number;

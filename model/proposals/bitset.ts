@@ -1,6 +1,7 @@
 /** Sets of leaves as rows of u32 words: leaf l is bit l mod 32 of word ⌊l / 32⌋. */
 export const wordsFor = (leafCount: number): number => Math.ceil(leafCount / 32);
 
+/** Whether leaf `leaf` is in set `row`; a set has `words` words. */
 export const hasLeaf = (sets: Uint32Array, words: number, row: number, leaf: number): boolean =>
   ((sets[row * words + (leaf >>> 5)] >>> (leaf & 31)) & 1) === 1;
 
@@ -17,6 +18,7 @@ export function unite(
   for (let w = 0; w < words; w++) to[row * words + w] = p[i * words + w] | q[j * words + w];
 }
 
+/** Whether sets i and j have no leaf in common. */
 export function disjoint(sets: Uint32Array, words: number, i: number, j: number): boolean {
   for (let w = 0; w < words; w++) if ((sets[i * words + w] & sets[j * words + w]) !== 0) return false;
   return true;
@@ -27,6 +29,7 @@ export class LeafAreas {
   readonly #words: number;
   readonly #table: Float64Array;
 
+  /** Takes the pixels of each leaf. */
   constructor(area: Float64Array) {
     this.#words = wordsFor(area.length);
     this.#table = new Float64Array(this.#words * 4 * 256);

@@ -4,11 +4,13 @@ import type { Leaves } from './leaves.ts';
 
 /** Regions that may be objects, with the score that ranks them. */
 export interface Candidates {
+  /** Regions. */
   readonly count: number;
   /** Leaf sets [count, words]. */
   readonly members: Uint32Array;
   /** Pixels [count]. */
   readonly area: Float64Array;
+  /** Objectness [count]. */
   readonly score: Float64Array;
 }
 

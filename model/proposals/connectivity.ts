@@ -1,8 +1,10 @@
 import type { PixelMaps } from './superpixels.ts';
 
+/** An image cut into connected leaves. */
 export interface Partition {
   /** Leaf of every pixel, in the order of their first pixels. */
   readonly labels: Uint16Array;
+  /** Leaves; labels are below. */
   readonly leafCount: number;
 }
 

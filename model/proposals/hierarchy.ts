@@ -26,14 +26,17 @@ const COLOUR_UNIT = 40;
 export interface MergeTree {
   /** 2 · leafCount − 1. */
   readonly count: number;
-  /** Children of the nodes from leafCount on, by node − leafCount. */
+  /** Left children of the nodes from leafCount on, by node − leafCount. */
   readonly left: Int32Array;
+  /** Right children, likewise. */
   readonly right: Int32Array;
-  /** Boundary between the two children: pixel sides, and their edge strengths summed. */
+  /** Pixel sides between the two children. */
   readonly seamLength: Float64Array;
+  /** Sum of the edge strengths along them. */
   readonly seamEdge: Float64Array;
-  /** Distance at which a node arose, and at which it went up into its parent; never falling towards the root. */
+  /** Distance at which a node arose; never falling towards the root. */
   readonly birth: Float64Array;
+  /** Distance at which it went up into its parent. */
   readonly death: Float64Array;
 }
 

@@ -15,6 +15,7 @@ const RANGES = [
 
 /** Sums over the pixels of each leaf, so that those of a union are sums again. */
 export interface Leaves {
+  /** Leaves of the image. */
   readonly count: number;
   /** Pixels of the image. */
   readonly pixels: number;
@@ -32,14 +33,17 @@ export interface Leaves {
   readonly box: Int32Array;
   /** Pixel sides on the image's border [count]. */
   readonly border: Float64Array;
+  /** Which leaves touch. */
   readonly boundaries: Boundaries;
 }
 
 /** Pairs of adjacent leaves. */
 export interface Boundaries {
+  /** Pairs. */
   readonly count: number;
-  /** The two leaves, first < second. */
+  /** The leaf of the smaller number. */
   readonly first: Int32Array;
+  /** The leaf of the larger number. */
   readonly second: Int32Array;
   /** Pixel sides between them. */
   readonly length: Float64Array;
@@ -47,6 +51,7 @@ export interface Boundaries {
   readonly edge: Float64Array;
 }
 
+/** Sums everything that merging and ranking need, over the pixels of each leaf. */
 export function describeLeaves(maps: PixelMaps, { labels, leafCount }: Partition): Leaves {
   const { width, height, lab, gradient, orientation } = maps;
   const n = width * height;

@@ -5,12 +5,14 @@ export class MergeQueue {
   #second: Int32Array;
   #size = 0;
 
+  /** Begins with room for `capacity` pairs and grows. */
   constructor(capacity: number) {
     this.#distance = new Float64Array(Math.max(1, capacity));
     this.#first = new Int32Array(Math.max(1, capacity));
     this.#second = new Int32Array(Math.max(1, capacity));
   }
 
+  /** Adds a pair. */
   push(distance: number, first: number, second: number): void {
     if (this.#size === this.#distance.length) this.#grow();
     let at = this.#size++;

@@ -16,6 +16,7 @@ import { buildHierarchy, type MergeCriterion } from './hierarchy.ts';
 import { describeLeaves, type Leaves } from './leaves.ts';
 import { segmentPixels } from './superpixels.ts';
 
+/** Of {@link proposeMasks}; {@link PROPOSAL_DEFAULTS} has the values of those not given. */
 export interface ProposalOptions {
   /** About how many superpixels; 1 … 16384. */
   readonly superpixels?: number;
@@ -23,8 +24,9 @@ export interface ProposalOptions {
   readonly limit?: number;
   /** A proposal whose mask IoU with a better one exceeds this is dropped. */
   readonly nms?: number;
-  /** Regions of a share of the image between these, exclusive, are proposed. */
+  /** Share of the image that a region must exceed. */
   readonly minAreaFraction?: number;
+  /** Share of the image that a region must stay below. */
   readonly maxAreaFraction?: number;
 }
 
@@ -39,9 +41,11 @@ export const PROPOSAL_DEFAULTS: Required<ProposalOptions> = {
 
 /** Masks of one image, as unions of leaves (superpixels), best first. */
 export interface Proposals extends ImageSize {
+  /** Masks. */
   readonly count: number;
   /** Leaf of every pixel [height · width]. */
   readonly labels: Uint16Array;
+  /** Leaves; labels are below. */
   readonly leafCount: number;
   /** Leaf sets [count, ⌈leafCount / 32⌉]: leaf l is bit l mod 32 of word ⌊l / 32⌋. */
   readonly members: Uint32Array;

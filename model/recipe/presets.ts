@@ -177,4 +177,5 @@ export const presets = {
   },
   ...fullSizePresets,
 } as const satisfies Record<string, Recipe>;
+/** Names that `--preset` takes. */
 export type PresetName = keyof typeof presets;

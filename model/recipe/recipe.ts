@@ -11,11 +11,15 @@ export type SuperpixelProposals = { readonly type: 'superpixels' } & Required<Om
 
 /** Everything that decides a run from images and image labels to instances. Complete: nothing is inherited. */
 export interface Recipe {
+  /** As it appears in reports. */
   readonly name: string;
+  /** One line for people. */
   readonly description: string;
   /** All stages work on images of at most this longer side, pixels; larger ones are scaled down. */
   readonly workingSize: number;
+  /** Of all random numbers. */
   readonly seed: number;
+  /** Of the network. */
   readonly backbone: BackboneConfig;
   /**
    * The file of published weights that the backbone starts from, sought in the working folder, in the data set's and
@@ -48,10 +52,13 @@ export interface Recipe {
   };
   /** Stage 3: the network and its training. */
   readonly cim: Omit<CimConfig, 'classes' | 'backbone'>;
+  /** Steps, batches and views. */
   readonly training: CimTraining;
+  /** Of the network's training. */
   readonly solver: SolverConfig;
   /** Steps between checkpoints of either training. */
   readonly checkpointEvery: number;
+  /** Stage 4: views of an image, and which detections remain. */
   readonly test: {
     /** Longer sides of the test passes, as multiples of the working image or in pixels. */
     readonly scales: readonly number[];

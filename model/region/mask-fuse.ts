@@ -5,6 +5,7 @@ import type { Scope } from '../nn/parameters.ts';
 /** Cells per side of a region's grid. */
 export const REGION_SIZE = 7;
 
+/** Sizes of {@link MaskFuse}. */
 export interface MaskFuseConfig {
   /** Channels after the 3×3 convolution; the original keeps the backbone's. */
   readonly channels: number;
@@ -12,6 +13,7 @@ export interface MaskFuseConfig {
   readonly hidden: number;
   /** Whether the features inside the mask stand beside those of the box; without, the box decides alone. */
   readonly fuseMasks: boolean;
+  /** Of all three layers; PyTorch's unless given. */
   readonly initialisation?: Initialisation;
 }
 
@@ -20,6 +22,7 @@ export interface MaskFuseConfig {
  * concat(box, box·mask), or the box alone → conv3×3 + ReLU → two fully connected layers + ReLU.
  */
 export class MaskFuse {
+  /** D, the width of the features. */
   readonly hidden: number;
   readonly #spatialScale: number;
   readonly #fuseMasks: boolean;

@@ -1,8 +1,10 @@
 /** Learning rates over steps. */
 export interface ScheduleConfig {
+  /** After warm-up, before any decay. */
   readonly baseLr: number;
   /** Linear warm-up from `warmupFactor · baseLr` over this many steps. */
   readonly warmupSteps: number;
+  /** Share of the base rate at step 0. */
   readonly warmupFactor: number;
   /** `step`: × gamma at each of `decaySteps`. `cosine`: to 0 at `steps`. */
   readonly decay:

@@ -6,7 +6,9 @@ import { learningRates, type ScheduleConfig } from './schedule.ts';
 
 /** Parameters whose name begins with `prefix` learn `factor` times as fast. */
 export interface LrFactor {
+  /** Of the parameters' names. */
   readonly prefix: string;
+  /** 0 leaves them as they are. */
   readonly factor: number;
 }
 
@@ -22,18 +24,25 @@ interface CommonConfig {
   readonly clipNorm: number | null;
   readonly schedule: ScheduleConfig;
 }
+/** PyTorch's SGD with the original's corrections (lib/utils/net.py). */
 export interface SgdConfig extends CommonConfig {
+  /** Tells the solvers of a recipe apart. */
   readonly type: 'sgd';
+  /** μ, 0.9 in the original. */
   readonly momentum: number;
   /** Rescale momentum by new/old when the learning rate changes by more than ×1.1 (SCALE_MOMENTUM). */
   readonly scaleMomentum: boolean;
   /** Nesterov's momentum. */
   readonly nesterov?: boolean;
 }
+/** Adam with decoupled weight decay (Loshchilov & Hutter, ICLR 2019); ε is 1e-8. */
 export interface AdamWConfig extends CommonConfig {
+  /** Tells the solvers of a recipe apart. */
   readonly type: 'adamw';
+  /** Shares of the old first and second moments. */
   readonly betas: readonly [number, number];
 }
+/** What a recipe says of its solver; `type` tells which it is. */
 export type SolverConfig = SgdConfig | AdamWConfig;
 
 const ADAM_EPSILON = 1e-8;
@@ -53,6 +62,7 @@ interface Run {
  * weight decay included, as PyTorch does with `grad = None`.
  */
 export class Solver {
+  /** As given. */
   readonly config: SolverConfig;
   readonly #device: Device;
   readonly #store: ParameterStore;
@@ -64,6 +74,7 @@ export class Solver {
   readonly #one: Tensor;
   #lr = 0;
 
+  /** Keeps moments for every parameter that trains, zero to begin with. */
   constructor(device: Device, store: ParameterStore, config: SolverConfig) {
     this.config = config;
     this.#device = device;
@@ -135,13 +146,18 @@ export class Solver {
     }
   }
 
+  /** Frees the moments. */
   dispose(): void {
     this.#one.dispose();
     for (const weight of this.#state.values()) weight.dispose();
     for (const moments of this.#moments.values()) for (const tensor of Object.values(moments)) tensor.dispose();
   }
 
-  /** A moment of one parameter, a view that the caller disposes. */
+  /**
+   * A moment of one parameter, a view that the caller disposes.
+   *
+   * @throws StateDictError when the parameter does not train.
+   */
   momentOf(parameter: Weight, name: string): Weight {
     return mapShards(parameter, (shard) => {
       for (const [arena, moments] of this.#moments) {

@@ -2,7 +2,9 @@ import type { Device, Tensor } from '@cim/runtime';
 
 /** One logged number: its name and its factor in the total. Terms of one name are summed. */
 export interface LossTerm {
+  /** As it appears in logs. */
   readonly name: string;
+  /** Factor in the total. */
   readonly weight: number;
 }
 

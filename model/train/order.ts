@@ -5,6 +5,7 @@ export class NoSamplesError extends ReportedError {}
 
 /** Random access to training samples. */
 export interface SampleSource<T> {
+  /** Samples of the data set. */
   readonly count: number;
   /** Loads sample `index`; `null` when it cannot be used, which the source has reported. */
   load(index: number): Promise<T | null>;
@@ -24,6 +25,10 @@ export class SampleSequence<T> {
   #order: Uint32Array = new Uint32Array();
   #ahead: { position: number; sample: Promise<T> } | undefined;
 
+  /**
+   * Shuffles by `seed`.
+   * @throws NoSamplesError when the source is empty.
+   */
   constructor(source: SampleSource<T>, seed: number) {
     if (source.count === 0)
       throw new NoSamplesError('There is nothing to train on: no image has a label.', 'Check the annotations.');
@@ -31,6 +36,10 @@ export class SampleSequence<T> {
     this.#seed = seed;
   }
 
+  /**
+   * The sample at a position, from 0; one that cannot be used is replaced by the next in the data set that can.
+   * @throws NoSamplesError when none can be used.
+   */
   async at(position: number): Promise<T> {
     const current = this.#ahead?.position === position ? this.#ahead.sample : this.#load(position);
     const sample = await current;

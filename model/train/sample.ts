@@ -6,15 +6,18 @@ import { REGION_SIZE } from '../region/mask-fuse.ts';
 
 /** ImageNet statistics, RGB. */
 export const IMAGE_MEAN: readonly [number, number, number] = [0.485, 0.456, 0.406];
+/** Standard deviations of ImageNet's channels, R, G, B, of values in [0, 1]. */
 export const IMAGE_STD: readonly [number, number, number] = [0.229, 0.224, 0.225];
 
 /** A decoded image. */
 export interface HostImage extends RgbImage {
+  /** For messages. */
   readonly name: string;
 }
 
 /** The N proposals of one image. */
 export interface HostProposals {
+  /** In the size of the image. */
   readonly masks: PackedMasks;
   /** [N, 4]: x1, y1, x2, y2 in image pixels, clipped to the image. */
   readonly boxes: Float32Array;
@@ -26,7 +29,9 @@ export interface HostProposals {
 
 /** What training knows of one image. C classes. */
 export interface HostSample {
+  /** Decoded. */
   readonly image: HostImage;
+  /** In any order; clusters are in the same. */
   readonly proposals: HostProposals;
   /** [C], 0 or 1. */
   readonly labels: Float32Array;
@@ -36,19 +41,29 @@ export interface HostSample {
 
 /** Colour jitter: brightness is multiplied and shifted, every channel scaled, all uniformly within ± these. */
 export interface ColourJitter {
+  /** Of the factor of all channels. */
   readonly brightness: number;
+  /** Of what is added to all channels, in units of [0, 1]. */
   readonly offset: number;
+  /** Of the factor of each channel. */
   readonly channel: number;
 }
 
 /** A random view of an image. Scale and shift are 1 and 0 where geometry must stay. */
 export interface Augmentation {
+  /** Whether the image is mirrored left to right. */
   readonly flip: boolean;
+  /** Magnification about the centre. */
   readonly scale: number;
+  /** Moves the picture right, as a fraction of the width. */
   readonly shiftX: number;
+  /** Moves the picture down, as a fraction of the height. */
   readonly shiftY: number;
+  /** Factor of all channels. */
   readonly brightness: number;
+  /** Added to all channels after the factors, in [0, 1] units. */
   readonly offset: number;
+  /** Factors of R, G and B. */
   readonly channels: readonly [number, number, number];
 }
 
@@ -77,10 +92,13 @@ export function uploadImage(device: Device, { rgb, width, height }: HostImage, a
 
 /** One image's part of a batch: which proposals, and the view they are seen in. */
 export interface RegionView {
+  /** All of the image. */
   readonly proposals: HostProposals;
+  /** Whether the image is mirrored left to right. */
   readonly flip: boolean;
-  /** Pixels of the image that the boxes belong to, and the factor from there to the network's input. */
+  /** Columns of the image that the boxes belong to. */
   readonly width: number;
+  /** Factor from its pixels to those of the network's input. */
   readonly scale: number;
 }
 
@@ -108,13 +126,17 @@ export function uploadRegions(device: Device, views: readonly RegionView[]): Pic
 
 /** How the original sees a training image: mirrored or not, and brought to a longer side of `targetSize` pixels. */
 export interface ScaledView {
+  /** Whether the image is mirrored left to right. */
   readonly flip: boolean;
+  /** Pixels of the longer side. */
   readonly targetSize: number;
 }
 
 /** A sample and how it is seen. */
 export interface SeenSample {
+  /** What is seen. */
   readonly sample: Pick<HostSample, 'image' | 'proposals'>;
+  /** How. */
   readonly view: Augmentation | ScaledView;
 }
 

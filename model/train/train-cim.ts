@@ -24,7 +24,9 @@ export type TrainingView =
   | ({ readonly type: 'jitter' } & ColourJitter)
   | { readonly type: 'resize'; readonly sizes: readonly number[] };
 
+/** How long the network trains, on how many images at a time, and in which views. */
 export interface CimTraining {
+  /** Updates in all. */
   readonly steps: number;
   /** Images whose gradients are summed per step. */
   readonly imagesPerStep: number;
@@ -32,6 +34,7 @@ export interface CimTraining {
   readonly imagesPerPass: number;
   /** Less memory for more time: parts of the backbone run again in the backward pass. */
   readonly recompute?: boolean;
+  /** How an image is seen. */
   readonly view: TrainingView;
 }
 

@@ -8,17 +8,23 @@ import { type ColourJitter, drawAugmentation, type HostImage, stack, uploadImage
 
 /** An image of the batch size's canvas and its labels, [C] of 0 or 1. */
 export interface LabelledImage {
+  /** Of the canvas' size. */
   readonly image: HostImage;
+  /** [C], 0 or 1. */
   readonly labels: Float32Array;
 }
 
+/** How the classifier trains. */
 export interface ClassifierTraining {
+  /** Updates in all. */
   readonly steps: number;
+  /** Images of a step. */
   readonly batch: number;
   /** How many of the batch go through the network together: more are faster, fewer take less memory. */
   readonly imagesPerPass: number;
   /** Batch norm takes the statistics of each pass, or the running ones that came with the weights. */
   readonly statistics: 'batch' | 'running';
+  /** Of colours. */
   readonly jitter: ColourJitter;
   /** Random scale within ±scale and shifts within ±shift of the size, borders reflected. */
   readonly geometry: { readonly scale: number; readonly shift: number };

@@ -4,18 +4,22 @@
  * A backbone's parameters are named here without the prefix (`Conv_Body.`) that they have in a network.
  */
 
-/** Where a tensor goes: a parameter of the backbone, one of the whole network, or nowhere. */
+/** Where a tensor goes: a parameter of the backbone, one of the whole network, or nowhere, and why. */
 export type Target = { readonly backbone: string } | { readonly name: string } | { readonly skipped: string };
 
+/** A kind of file of published weights, known by its keys. */
 export interface PublishedWeights {
+  /** What it is. */
   readonly kind: PublishedKind;
   /** "torchvision's ResNet". */
   readonly title: string;
   /** Whether the whole backbone must be in the file; checkpoints of the original were loaded with what they had. */
   readonly complete: boolean;
+  /** Where the tensor of this name goes. */
   target(key: string): Target;
 }
 
+/** Files that are known: backbones from ImageNet, PRM's classifiers, checkpoints of CIM, backbones trained here. */
 export type PublishedKind = 'resnet' | 'vgg16' | 'hrnet' | 'prm-resnet50' | 'prm-vgg16' | 'cim' | 'backbone';
 
 interface Layout extends PublishedWeights {
