@@ -13,7 +13,7 @@ import {
   type ProposalClusters,
 } from './mining/index.ts';
 import type { Pass } from './nn/layers.ts';
-import { ParameterStore } from './nn/parameters.ts';
+import { ParameterStore, type StoreOptions } from './nn/parameters.ts';
 import { MaskFuse, type MaskFuseConfig } from './region/mask-fuse.ts';
 import type { LossTerm } from './train/loss-terms.ts';
 
@@ -30,20 +30,27 @@ export type Strategy =
   /** WSDDN (Bilen and Vedaldi, CVPR 2016): no refinement, the anti-noise branch alone is trained and tested. */
   | 'wsddn';
 
+/** The network and what it learns by. Names in brackets are those of the original's configuration or code. */
 export interface CimConfig {
+  /** C, without the background. */
   readonly classes: number;
+  /** Turns the image into one feature map. */
   readonly backbone: BackboneConfig;
+  /** Features of a proposal from its box and mask. */
   readonly region: MaskFuseConfig;
   /** K, the number of refinement branches (REFINE_TIMES). */
   readonly branches: number;
+  /** How pseudo instance labels are found. */
   readonly strategy: Strategy;
   /** Share of the proposals taken as seeds per class (p_seed). */
   readonly seedFraction: number;
   /** Each branch raises the thresholds of the one before by this much (step_rate). */
   readonly thresholdStep: number;
+  /** A proposal contains another when more than this share of it lies inside (con_thr). */
   readonly containmentThreshold: number;
   /** Without the anti-noise branch, the first refinement branch learns from the labels assigned before training (AGPL). */
   readonly antiNoiseBranch: boolean;
+  /** Whether pseudo ground truths are drawn at random by their weights (section 3.3 of the paper), or all kept. */
   readonly antiNoiseSampling: boolean;
   /** Proposal cluster learning on the classifier, from the labels assigned before training. */
   readonly clusterLoss: boolean;
@@ -144,16 +151,21 @@ interface Lesson {
  * the scores of the branch before it; all of it stays on the GPU.
  */
 export class Cim {
+  /** As given. */
   readonly config: CimConfig;
+  /** All weights and buffers, under the names that the original's checkpoints have. */
   readonly parameters: ParameterStore;
+  /** Features of the image. */
   readonly backbone: Backbone;
+  /** Features of the proposals. */
   readonly region: MaskFuse;
+  /** Scores of the proposals. */
   readonly heads: ClsIouModel;
 
-  /** @param generator draws initial values; null leaves them unset, for all of them will be loaded. */
-  constructor(device: Device, config: CimConfig, generator: Generator | null) {
+  /** Generator and options are those of {@link ParameterStore}. */
+  constructor(device: Device, config: CimConfig, generator: Generator | null, options: StoreOptions = {}) {
     this.config = config;
-    this.parameters = new ParameterStore(device, generator);
+    this.parameters = new ParameterStore(device, generator, options);
     const root = this.parameters.scope();
     this.backbone = createBackbone(root.child('Conv_Body'), config.backbone);
     this.region = new MaskFuse(root.child('Box_Head'), this.backbone.channels, this.backbone.stride, config.region);

@@ -1,11 +1,15 @@
 import { type Device, functional as F, type Generator, type Tape, type Tensor } from '@cim/runtime';
 import { type Backbone, type BackboneConfig, createBackbone } from '../backbone/index.ts';
 import { Conv2d, type Pass } from '../nn/layers.ts';
-import { ParameterStore } from '../nn/parameters.ts';
+import { ParameterStore, type StoreOptions } from '../nn/parameters.ts';
 
+/** Sizes of a {@link Classifier}. */
 export interface ClassifierConfig {
+  /** C; there is no background. */
   readonly classes: number;
+  /** Turns the image into one feature map. */
   readonly backbone: BackboneConfig;
+  /** Turns a response map into a score. */
   readonly pooling: Pooling;
 }
 
@@ -24,15 +28,18 @@ export type Pooling =
  * pooled to a score. Its maps locate classes (peaks), its backbone initialises {@link Cim}, which has the same names.
  */
 export class Classifier {
+  /** As given. */
   readonly config: ClassifierConfig;
+  /** All weights and buffers. */
   readonly parameters: ParameterStore;
+  /** Features of the image. */
   readonly backbone: Backbone;
   readonly #classifier: Conv2d;
 
-  /** @param generator draws initial values; null leaves them unset, for all of them will be loaded. */
-  constructor(device: Device, config: ClassifierConfig, generator: Generator | null) {
+  /** Generator and options are those of {@link ParameterStore}. */
+  constructor(device: Device, config: ClassifierConfig, generator: Generator | null, options: StoreOptions = {}) {
     this.config = config;
-    this.parameters = new ParameterStore(device, generator);
+    this.parameters = new ParameterStore(device, generator, options);
     const root = this.parameters.scope();
     this.backbone = createBackbone(root.child('Conv_Body'), config.backbone);
     this.#classifier = new Conv2d(root.child('classifier').child(0), this.backbone.channels, config.classes, {

@@ -1,4 +1,4 @@
-import { type Device, functional as F, Tape } from '@cim/runtime';
+import { type Device, functional as F, Tape, type Tensor } from '@cim/runtime';
 import { type Cim, type CimConfig, usesMaskIou } from '../cim.ts';
 import { type HostImage, type HostProposals, IMAGE_MEAN, IMAGE_STD, stack, uploadRegions } from '../train/sample.ts';
 import type { TestPass } from './test-passes.ts';
@@ -12,6 +12,8 @@ export interface ProposalScores {
   readonly refinement: Float32Array;
   /** cls·det of the anti-noise branch. */
   readonly antiNoise: Float32Array;
+  /** Mean over the refinement branches of the mask IoU they predict; null where they do not learn it. */
+  readonly maskIou: Float32Array | null;
 }
 
 /** Scores proposals as im_detect_all does (lib/core/test.py): every pass resized and flipped from the source image. */
@@ -22,32 +24,59 @@ export async function scoreProposals(
   proposals: HostProposals,
   passes: readonly TestPass[],
 ): Promise<ProposalScores> {
-  const { classes } = cim.config;
-  const refinement = new Float32Array(proposals.masks.count * classes);
-  const antiNoise = new Float32Array(proposals.masks.count * classes);
-  const { width, height, rgb } = image;
-  for (const size of new Set(passes.map((pass) => pass.size))) {
-    // Views of one size go through the network together.
-    const flips = passes.filter((pass) => pass.size === size).map(({ flip }) => flip);
-    const scores = device.scope(() => {
-      const shape = { width, height, targetSize: size, mean: IMAGE_MEAN, std: IMAGE_STD };
-      const images = stack(
-        device,
-        flips.map((flip) => F.prepareImage(device, rgb, { ...shape, flip })),
-      );
-      const scale = size / Math.max(width, height);
-      const regions = uploadRegions(
-        device,
-        flips.map((flip) => ({ proposals, flip, width, scale })),
-      );
-      return cim.forward(new Tape(device, { recording: false }), { images, ...regions }).map(({ blocks }) => blocks);
-    });
-    for (const values of await Promise.all(scores.map((blocks) => blocks.read()))) {
-      addScores(values, cim.config, 1 / passes.length, { refinement, antiNoise });
+  const sums = (): Float32Array => new Float32Array(proposals.masks.count * cim.config.classes);
+  const maskIou = usesMaskIou(cim.config) ? sums() : null;
+  const scores: ProposalScores = { refinement: sums(), antiNoise: sums(), maskIou };
+  for (const [size, flips] of viewsBySize(passes)) {
+    const blocks = device.scope(() => scoreViews(device, cim, image, proposals, size, flips));
+    for (const values of await Promise.all(blocks.map((block) => block.read()))) {
+      addScores(values, cim.config, 1 / passes.length, scores);
     }
-    for (const blocks of scores) blocks.dispose();
+    for (const block of blocks) block.dispose();
   }
-  return { refinement, antiNoise };
+  return scores;
+}
+
+/** Compiles in parallel what {@link scoreProposals} is about to run, which otherwise compiles one kernel after the other. */
+export async function compileScoring(
+  device: Device,
+  cim: Cim,
+  image: HostImage,
+  proposals: HostProposals,
+  passes: readonly TestPass[],
+): Promise<void> {
+  for (const [size, flips] of viewsBySize(passes)) {
+    await device.compile(() => scoreViews(device, cim, image, proposals, size, flips));
+  }
+}
+
+/** Views of one size go through the network together. */
+function viewsBySize(passes: readonly TestPass[]): Map<number, boolean[]> {
+  const views = new Map<number, boolean[]>();
+  for (const { size, flip } of passes) views.set(size, [...(views.get(size) ?? []), flip]);
+  return views;
+}
+
+/** `HeadScores.blocks` of every view. */
+function scoreViews(
+  device: Device,
+  cim: Cim,
+  { width, height, rgb }: HostImage,
+  proposals: HostProposals,
+  size: number,
+  flips: readonly boolean[],
+): Tensor[] {
+  const shape = { width, height, targetSize: size, mean: IMAGE_MEAN, std: IMAGE_STD };
+  const images = stack(
+    device,
+    flips.map((flip) => F.prepareImage(device, rgb, { ...shape, flip })),
+  );
+  const scale = size / Math.max(width, height);
+  const regions = uploadRegions(
+    device,
+    flips.map((flip) => ({ proposals, flip, width, scale })),
+  );
+  return cim.forward(new Tape(device, { recording: false }), { images, ...regions }).map(({ blocks }) => blocks);
 }
 
 /** Adds `weight` times the scores of one view, from its `HeadScores.blocks`. */
@@ -55,7 +84,7 @@ function addScores(
   blocks: ArrayLike<number>,
   config: CimConfig,
   weight: number,
-  { refinement, antiNoise }: ProposalScores,
+  { refinement, antiNoise, maskIou }: ProposalScores,
 ): void {
   const { classes, branches, strategy } = config;
   const stride = blocks.length / (2 + 2 * branches);
@@ -70,7 +99,10 @@ function addScores(
   if (strategy === 'wsddn') {
     add(refinement, 0, 1, weight);
   } else {
-    const iou = usesMaskIou(config);
-    for (let k = 0; k < branches; k++) add(refinement, 2 + k, iou ? 2 + branches + k : null, weight / branches);
+    for (let k = 0; k < branches; k++) {
+      const iou = 2 + branches + k;
+      add(refinement, 2 + k, maskIou ? iou : null, weight / branches);
+      if (maskIou) add(maskIou, iou, null, weight / branches);
+    }
   }
 }

@@ -20,10 +20,15 @@ export type ParameterGroup = 'weight' | 'bias';
 
 /** Trainable parameters of one group in one flat buffer, with their gradients in another of the same layout. */
 export interface Arena {
+  /** Biases, or everything else. */
   readonly group: ParameterGroup;
+  /** Flat, all parameters one after the other. */
   readonly values: Tensor;
+  /** In the same layout. */
   readonly gradients: Tensor;
+  /** `offset` in bytes. */
   readonly parameters: { readonly name: string; readonly parameter: Parameter; readonly offset: number }[];
+  /** Bytes taken so far. */
   used: number;
 }
 
@@ -31,6 +36,10 @@ const FIRST_ARENA_BYTES = 1 << 20;
 const LARGEST_ARENA_BYTES = 1 << 27;
 /** Initial values made at a time, elements: 64 MiB. */
 const PIECE = 2 ** 24;
+
+export interface StoreOptions {
+  readonly trains?: boolean;
+}
 
 /** A vector, which is one tensor whatever the device's limit. */
 type Vector = readonly [size: number];
@@ -41,25 +50,36 @@ type Vector = readonly [size: number];
  * are sharded; under its name each is one tensor all the same, so files do not depend on the device.
  */
 export class ParameterStore {
+  /** Where the parameters are. */
   readonly device: Device;
+  /** Everything that trains. */
   readonly arenas: Arena[] = [];
   readonly #generator: Generator | null;
+  readonly #trains: boolean;
   readonly #tensors = new Map<string, Weight>();
   readonly #open = new Map<ParameterGroup, Arena>();
   readonly #owned: { dispose(): void }[] = [];
 
-  /** @param generator draws initial values; null leaves them unset, for all of them will be loaded. */
-  constructor(device: Device, generator: Generator | null) {
+  /**
+   * @param generator draws initial values; null leaves them unset, for all of them will be loaded.
+   * @param options.trains without, nothing has a gradient: half the memory, for inference.
+   */
+  constructor(device: Device, generator: Generator | null, { trains = true }: StoreOptions = {}) {
     this.device = device;
     this.#generator = generator;
+    this.#trains = trains;
   }
 
   /** Root of the names. */
   scope(prefix = ''): Scope {
-    return new Scope(this, prefix, true);
+    return new Scope(this, prefix, this.#trains);
   }
 
-  /** Adds a parameter with its initial values. */
+  /**
+   * Adds a parameter with its initial values.
+   *
+   * @throws StateDictError when the name is taken.
+   */
   parameter(name: string, shape: Vector, initialise: Initialiser, trainable: boolean): Tensor;
   parameter(name: string, shape: Shape, initialise: Initialiser, trainable: boolean): Weight;
   parameter(name: string, shape: Shape, initialise: Initialiser, trainable: boolean): Weight {
@@ -71,6 +91,8 @@ export class ParameterStore {
   /**
    * Adds one parameter that state dicts show as several of one shape, stacked along the first dimension.
    * @returns [names · shape[0], …]
+   *
+   * @throws StateDictError when a name is taken.
    */
   stacked(names: readonly string[], shape: Vector, initialise: Initialiser, trainable: boolean): Tensor;
   stacked(names: readonly string[], shape: Shape, initialise: Initialiser, trainable: boolean): Weight;
@@ -81,7 +103,11 @@ export class ParameterStore {
     return weight;
   }
 
-  /** Adds a tensor that is saved with the model but not trained, such as running statistics. */
+  /**
+   * Adds a tensor that is saved with the model but not trained, such as running statistics.
+   *
+   * @throws StateDictError when the name is taken.
+   */
   buffer(name: string, shape: Shape, value: number): Tensor {
     const tensor = this.#fixed(shape);
     tensor.write(new Float32Array(sizeOf(shape)).fill(value));
@@ -194,6 +220,7 @@ export class ParameterStore {
     return loadState(this.#tensors, state, options);
   }
 
+  /** Frees all parameters, gradients, and what {@link own} was given. */
   dispose(): void {
     for (const weight of this.#tensors.values()) {
       if (isParameter(weight)) weight.grad.dispose();
@@ -231,15 +258,20 @@ function tensorRows(whole: Tensor, first: number, count: number): Tensor {
 
 /** A dotted prefix of names, and whether what is added below it trains. */
 export class Scope {
+  /** Where parameters are added. */
   readonly store: ParameterStore;
+  /** Names joined by dots; empty at the root. */
   readonly prefix: string;
+  /** Whether what is added receives gradients. */
   readonly trainable: boolean;
+  /** Usually made by {@link ParameterStore.scope}, {@link child} and {@link frozen}. */
   constructor(store: ParameterStore, prefix: string, trainable: boolean) {
     this.store = store;
     this.prefix = prefix;
     this.trainable = trainable;
   }
 
+  /** The names below `name`. */
   child(name: string | number): Scope {
     return new Scope(this.store, this.prefix ? `${this.prefix}.${name}` : String(name), this.trainable);
   }
@@ -260,6 +292,7 @@ export class Scope {
     const full = names.map((name) => this.child(name).prefix);
     return this.store.stacked(full, shape, initialise, this.trainable);
   }
+  /** A tensor that is saved but not trained, see {@link ParameterStore.buffer}. */
   buffer(name: string, shape: Shape, value: number): Tensor {
     return this.store.buffer(this.child(name).prefix, shape, value);
   }

@@ -96,7 +96,7 @@ async function startingWeights({ recipe, train, report }: RunContext, { paramete
 /** The trained classifier of a run. */
 export async function loadClassifier(context: RunContext): Promise<Classifier> {
   const { device, recipe, classes, folder } = context;
-  const classifier = createClassifier(device, recipe, classes.length, null);
+  const classifier = createClassifier(device, recipe, classes.length, null, { trains: false });
   await loadTrained(await readCheckpoint(folder.classifier, 'classifier'), context, classifier.parameters);
   return classifier;
 }

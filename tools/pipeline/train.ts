@@ -91,7 +91,7 @@ async function sampleSource(context: RunContext, proposals: ProposalSource) {
 /** The trained network of a run. */
 export async function loadCim(context: RunContext): Promise<Cim> {
   const { device, recipe, classes, folder } = context;
-  const cim = createCim(device, recipe, classes.length, null);
+  const cim = createCim(device, recipe, classes.length, null, { trains: false });
   await loadTrained(await readCheckpoint(folder.cim, 'cim'), context, cim.parameters);
   return cim;
 }
