@@ -123,7 +123,8 @@ function instanceOf(
   return { mask, box, classIndex, className: classes[classIndex].name };
 }
 
-function byImage<T extends { readonly image_id: number }>(entries: readonly T[]): Map<number, T[]> {
+/** Annotations or results by the image they are of. */
+export function byImage<T extends { readonly image_id: number }>(entries: readonly T[]): Map<number, T[]> {
   const groups = new Map<number, T[]>();
   for (const entry of entries) {
     const group = groups.get(entry.image_id);

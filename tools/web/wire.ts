@@ -26,7 +26,13 @@ export interface SourceInfo {
 }
 
 /** Files of a run that pages use as they are. */
-export const FILES = ['cim.safetensors', 'classifier.safetensors', 'recipe.json', 'summary.json', 'report.html'] as const;
+export const FILES = [
+  'cim.safetensors',
+  'classifier.safetensors',
+  'recipe.json',
+  'summary.json',
+  'report.html',
+] as const;
 
 /** What lies over an image. */
 export const LAYERS = ['truth', 'proposals', 'peaks', 'labels', 'detections'] as const;
@@ -113,3 +119,19 @@ export interface ResponseMap {
 
 export const TRAININGS = ['classifier', 'cim'] as const;
 export type Training = (typeof TRAININGS)[number];
+
+/** Files of a training, lines of JSON: losses, and what {@link MonitorPoint} tells. */
+export type LogFile = `${Training}.${'log' | 'monitor'}.jsonl`;
+/** Files of a run that come whole. */
+export const STATE_FILES = ['recipe.json', 'summary.json'] as const;
+export type StateFile = (typeof STATE_FILES)[number];
+
+/** News of a run: an event of `api/KEY/events`, and of all that there is a list in `api/KEY/log.json`. */
+export type LogNews =
+  | {
+      readonly file: LogFile;
+      /** The file was begun anew: what it said before no longer holds. */
+      readonly restart: boolean;
+      readonly lines: readonly unknown[];
+    }
+  | { readonly file: StateFile; readonly value: unknown };

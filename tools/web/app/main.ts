@@ -19,7 +19,9 @@ async function json<T>(...words: readonly string[]): Promise<T> {
   });
   if (response.ok) return (await response.json()) as T;
   const told = (await response.json().catch(() => ({}))) as { error?: string; remedy?: string };
-  throw new Error([told.error ?? `${address}: ${response.status} ${response.statusText}`, told.remedy].filter(Boolean).join(' '));
+  throw new Error(
+    [told.error ?? `${address}: ${response.status} ${response.statusText}`, told.remedy].filter(Boolean).join(' '),
+  );
 }
 
 interface Address {
@@ -35,8 +37,7 @@ function addressOf({ sources }: AppIndex): Address {
   return { page, source, path: source.key === key ? path : [] };
 }
 
-const hashOf = (page: string, source: string, path: readonly string[] = []): string =>
-  `#${url(page, source, ...path)}`;
+const hashOf = (page: string, source: string, path: readonly string[] = []): string => `#${url(page, source, ...path)}`;
 
 let shown: { address: Address; app: App & { path: readonly string[] }; page: MountedPage | null } | undefined;
 /** Rises with every page that is asked for, so that one that took long does not appear over a later one. */

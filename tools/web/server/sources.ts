@@ -2,9 +2,9 @@
 import { existsSync, realpathSync, statSync } from 'node:fs';
 import { readFile, realpath, stat } from 'node:fs/promises';
 import { basename, join, resolve, sep } from 'node:path';
-import type { RunSummary } from '../../pipeline/summary.ts';
 import { annotationFile } from '../../datasets/open.ts';
 import { ConfigError } from '../../errors.ts';
+import type { RunSummary } from '../../pipeline/summary.ts';
 import { FILES, type SourceInfo, TRAININGS } from '../wire.ts';
 
 /** One of them. */
