@@ -26,7 +26,11 @@ const uniforms = (s: ConvShape): Record<string, Scalar> => ({
   dilation: u32(s.dilation),
 });
 
-/** y = conv(x, weight) through the epilogue. */
+/**
+ * y = conv(x, weight) through the epilogue.
+ * Binds x [n,ci,h,w], weight [co,ci,kh,kw], bias [co], residual and y [n,co,ho,wo]; any f32 tensor stands for a bias or
+ * residual that the epilogue lacks.
+ */
 export function convForwardDirect(
   s: ConvShape,
   epilogue: ConvEpilogue,
@@ -74,7 +78,10 @@ export function convForwardDirect(
   });
 }
 
-/** dx (+)= the gradient of {@link convForwardDirect} (without its epilogue) to x. */
+/**
+ * dx (+)= the gradient of {@link convForwardDirect} (without its epilogue) to x.
+ * Binds weight [co,ci,kh,kw], dy [n,co,ho,wo], dx [n,ci,h,w].
+ */
 export function convInputGradientDirect(s: ConvShape, accumulate: boolean): Kernel<'dy' | 'weight' | 'dx'> {
   const pixels = s.n * s.h * s.w;
   const [gx, gy] = linearGrid(pixels, WORKGROUP);
@@ -122,6 +129,7 @@ export function convInputGradientDirect(s: ConvShape, accumulate: boolean): Kern
 /**
  * The weight gradient in `parts` sums, each over `rows` rows of the batch's n·ho output rows:
  * partial [parts, co, ci, kh, kw]. With one part, `accumulate` adds to what is there.
+ * Binds x [n,ci,h,w], dy [n,co,ho,wo] and partial.
  */
 export function convWeightGradientDirect(
   s: ConvShape,

@@ -28,7 +28,11 @@ export interface ConvLanes {
   readonly subgroup: number;
 }
 
-/** y = conv(x, weight) through the epilogue. */
+/**
+ * y = conv(x, weight) through the epilogue.
+ * Binds x [n,ci,h,w], weight [co,ci,kh,kw], bias [co], residual and y [n,co,ho,wo]; any f32 tensor stands for a bias or
+ * residual that the epilogue lacks.
+ */
 export const convForwardLanes = (
   s: ConvShape,
   tile: ConvLanes,
@@ -40,7 +44,10 @@ export const convForwardLanes = (
     bindings: FORWARD_BINDINGS,
   });
 
-/** dx (+)= the gradient of {@link convForwardLanes} (without its epilogue) to x. */
+/**
+ * dx (+)= the gradient of {@link convForwardLanes} (without its epilogue) to x.
+ * Binds weight [co,ci,kh,kw], dy [n,co,ho,wo], dx [n,ci,h,w].
+ */
 export const convInputGradientLanes = (
   s: ConvShape,
   tile: ConvLanes,

@@ -62,7 +62,10 @@ const LEAST = {
   wo: 0,
 } as const;
 
-/** @throws KernelSizeError when a size of x, weight or y is no whole number, or too small. */
+/**
+ * Makes sure that kernels can be made for these sizes.
+ * @throws KernelSizeError when a size of x, weight or y is no whole number, or too small.
+ */
 export function checkConvShape(s: ConvShape): void {
   const sizes = { ...s, ho: outputHeight(s), wo: outputWidth(s) };
   for (const [name, least] of Object.entries(LEAST)) {

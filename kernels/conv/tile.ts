@@ -28,7 +28,11 @@ export interface ConvTile {
 
 const WORKGROUP = 64;
 
-/** y = conv(x, weight) through the epilogue. */
+/**
+ * y = conv(x, weight) through the epilogue.
+ * Binds x [n,ci,h,w], weight [co,ci,kh,kw], bias [co], residual and y [n,co,ho,wo]; any f32 tensor stands for a bias or
+ * residual that the epilogue lacks.
+ */
 export const convForwardTile = (
   s: ConvShape,
   tile: ConvTile,
@@ -40,7 +44,10 @@ export const convForwardTile = (
     bindings: FORWARD_BINDINGS,
   });
 
-/** dx (+)= the gradient of {@link convForwardTile} (without its epilogue) to x. */
+/**
+ * dx (+)= the gradient of {@link convForwardTile} (without its epilogue) to x.
+ * Binds weight [co,ci,kh,kw], dy [n,co,ho,wo], dx [n,ci,h,w].
+ */
 export const convInputGradientTile = (
   s: ConvShape,
   tile: ConvTile,

@@ -42,7 +42,11 @@ export function splitStrips(s: ConvShape, columns: number, wantedParts: number):
   return { rows, units, parts: Math.max(1, Math.ceil(total / units)) };
 }
 
-/** partial [parts, co, ci, kh, kw]; with one part, `accumulate` adds to what is there. */
+/**
+ * The weight gradient in partial sums: partial [parts, co, ci, kh, kw]; with one part, `accumulate` adds to what is
+ * there.
+ * Binds x [n,ci,h,w], dy [n,co,ho,wo] and partial.
+ */
 export function convWeightGradientTile(
   s: ConvShape,
   tile: ConvWeightTile,

@@ -17,8 +17,10 @@ export interface GemmLanes {
 }
 
 /**
- * C, or with `depth` < k the partial products [⌈k/depth⌉, m, n] of consecutive stretches of k (then without epilogue).
- * Bind any f32 tensor as bias when there is none.
+ * C = op(A)·op(B) through the epilogue, or with `depth` < k the partial products [⌈k/depth⌉, m, n] of consecutive
+ * stretches of k (then without epilogue).
+ * Binds a [m,k] or [k,m], b [k,n] or [n,k], bias [n] (any f32 tensor when there is none), c [m,n] or the partial
+ * products.
  */
 export function gemmLanes(
   shape: GemmShape,

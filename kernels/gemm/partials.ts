@@ -96,7 +96,10 @@ export const channelSum = (sizes: ChannelSum): Kernel<'dy' | 'db'> =>
     source: () => sumChannel('let g = dy[i];'),
   });
 
-/** dx = dy where y > 0, else 0, the gradient before a ReLU of output y, and of it {@link channelSum}. */
+/**
+ * dx = dy where y > 0, else 0: the gradient before a ReLU of output y. Of it {@link channelSum}, for the bias.
+ * Binds dy, y and dx [batch, channels, plane], db [channels].
+ */
 export const reluChannelSum = (sizes: ChannelSum): Kernel<'dy' | 'y' | 'dx' | 'db'> =>
   defineKernel({
     ...channelSumDispatch(sizes),
