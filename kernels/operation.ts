@@ -2,6 +2,7 @@
 import type { Candidate } from './candidate.ts';
 import type { Target } from './target.ts';
 
+/** What a kernel is chosen for: an operation on given shapes, and all it takes to try its candidates out. */
 export interface Operation<Options = unknown> {
   /** First part of its candidates' names: `conv.forward`. */
   readonly family: string;

@@ -16,7 +16,10 @@ import { defineKernel, f32, type Kernel, linearGrid, linearIndex, read, u32, wgs
 
 const WORKGROUP = 64;
 
-/** y[0…n) = value. */
+/**
+ * y = value.
+ * Binds y [n].
+ */
 export function fill({ n, value }: { n: number; value: number }): Kernel<'y'> {
   return defineKernel({
     name: 'elementwise.fill',
@@ -30,7 +33,10 @@ export function fill({ n, value }: { n: number; value: number }): Kernel<'y'> {
   });
 }
 
-/** y = a·x, or y += a·x. */
+/**
+ * y = a·x, or y += a·x.
+ * Binds x and y [n].
+ */
 export function axpy({ n, a, accumulate = false }: { n: number; a: number; accumulate?: boolean }): Kernel<'x' | 'y'> {
   return defineKernel({
     name: 'elementwise.axpy',
@@ -45,7 +51,10 @@ export function axpy({ n, a, accumulate = false }: { n: number; a: number; accum
   });
 }
 
-/** y = a + b, through max(0, ·) when `relu`. */
+/**
+ * y = a + b, through max(0, ·) when `relu`.
+ * Binds a, b and y [n].
+ */
 export function add({ n, relu }: { n: number; relu: boolean }): Kernel<'a' | 'b' | 'y'> {
   return defineKernel({
     name: 'elementwise.add',
@@ -66,7 +75,10 @@ export function add({ n, relu }: { n: number; relu: boolean }): Kernel<'a' | 'b'
   });
 }
 
-/** y = a·b. */
+/**
+ * y = a·b.
+ * Binds a, b and y [n].
+ */
 export function multiply({ n }: { n: number }): Kernel<'a' | 'b' | 'y'> {
   return defineKernel({
     name: 'elementwise.multiply',
@@ -81,7 +93,10 @@ export function multiply({ n }: { n: number }): Kernel<'a' | 'b' | 'y'> {
   });
 }
 
-/** Gradient of `multiply` to one factor: da += dy·b. */
+/**
+ * Gradient of {@link multiply} to one factor: da (+)= dy·b.
+ * Binds dy, b and da [n].
+ */
 export function multiplyBackward({ n, accumulate }: { n: number; accumulate: boolean }): Kernel<'dy' | 'b' | 'da'> {
   return defineKernel({
     name: 'elementwise.multiplyBackward',
@@ -99,7 +114,10 @@ export function multiplyBackward({ n, accumulate }: { n: number; accumulate: boo
 /** max(0, x), or 1 / (1 + e^-x). */
 export type Activation = 'relu' | 'sigmoid';
 
-/** y = f(x). */
+/**
+ * y = f(x), elementwise.
+ * Binds x and y [n].
+ */
 export function activation({ n, kind }: { n: number; kind: Activation }): Kernel<'x' | 'y'> {
   return defineKernel({
     name: 'elementwise.activation',
@@ -122,7 +140,10 @@ export function activation({ n, kind }: { n: number; kind: Activation }): Kernel
   });
 }
 
-/** dx (+)= dy·f'(x), from the output y of {@link activation}. */
+/**
+ * dx (+)= dy·f'(x), from the output y of {@link activation}.
+ * Binds dy, y and dx [n].
+ */
 export function activationBackward({
   n,
   kind,
@@ -152,7 +173,10 @@ export function activationBackward({
   });
 }
 
-/** Smooth L1 with beta 1 (Girshick 2015): y = ½d² where |d| < 1, else |d| − ½; d = a − b. */
+/**
+ * Smooth L1 with beta 1 (Girshick 2015): y = ½d² where |d| < 1, else |d| − ½; d = a − b.
+ * Binds a, b and y [n].
+ */
 export function smoothL1({ n }: { n: number }): Kernel<'a' | 'b' | 'y'> {
   return defineKernel({
     name: 'elementwise.smoothL1',
@@ -169,7 +193,10 @@ export function smoothL1({ n }: { n: number }): Kernel<'a' | 'b' | 'y'> {
   });
 }
 
-/** Gradient of {@link smoothL1}: dx (+)= sign·dy·clamp(a − b, −1, 1); sign is 1 for x = a and −1 for x = b. */
+/**
+ * Gradient of {@link smoothL1}: dx (+)= sign·dy·clamp(a − b, −1, 1); sign is 1 for x = a and −1 for x = b.
+ * Binds dy, a, b and dx [n].
+ */
 export function smoothL1Backward({
   n,
   sign,

@@ -58,7 +58,10 @@ fn blockOf(other: u32) -> u32 { return other + select(0u, 1u, other >= 1u); }
 fn isSigmoid(block: u32) -> bool { return block >= 2u + u.branches; }
 `;
 
-/** logits → scores. */
+/**
+ * Softmax and sigmoid of one image's logits (cls_iou_model.forward, lib/modeling/heads.py).
+ * Binds logits [rows of the batch, 2 + 2R, K] and scores [2 + 2R, `stride`], of each block the first N·K.
+ */
 export function branchScores(shape: BranchShape): Kernel<'logits' | 'scores'> {
   return defineKernel({
     ...describe(shape),
@@ -115,7 +118,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   });
 }
 
-/** dlogits += the gradient of {@link branchScores}; only the image's rows are touched. */
+/**
+ * dlogits += the gradient of {@link branchScores}; only the image's rows are touched.
+ * Binds scores and dscores [2 + 2R, `stride`], dlogits [rows of the batch, 2 + 2R, K].
+ */
 export function branchScoresBackward(shape: BranchShape): Kernel<'scores' | 'dscores' | 'dlogits'> {
   return defineKernel({
     ...describe(shape),

@@ -115,7 +115,11 @@ export interface Preparation extends ImageShape, Normalisation {
   readonly caffe?: boolean;
 }
 
-/** y [1, 3, h, w] of {@link resizedSize} from `positions` [h + w] of {@link sourcePositions}. */
+/**
+ * The network's input y from the image (prep_im_for_blob, lib/utils/blob.py).
+ * Binds rgb u32 [⌈3·H·W/4⌉] of {@link packBytes}, positions [h + w] of {@link sourcePositions}, y [1, 3, h, w] of
+ * {@link resizedSize}.
+ */
 export function prepareImage({
   height,
   width,
@@ -173,7 +177,10 @@ export interface Augmentation {
   readonly channels: Triple;
 }
 
-/** y [1, 3, H, W] = normalised clamp(value·brightness·channel + offset, 0, 1) of the image zoomed and shifted. */
+/**
+ * y = normalised clamp(value·brightness·channel + offset, 0, 1) of the image zoomed and shifted.
+ * Binds rgb u32 [⌈3·H·W/4⌉] of {@link packBytes}, y [1, 3, H, W].
+ */
 export function augmentImage({
   height,
   width,

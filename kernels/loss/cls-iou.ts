@@ -52,7 +52,11 @@ const shapeUniforms = ({ n, columns, iouColumns, bagUsesIou, lambda }: ClsIouSha
   lambda: f32(lambda),
 });
 
-/** state [{@link clsIouStateSize}] = losses (cls, iou, bag, unweighted) and what the gradient needs. */
+/**
+ * state [{@link clsIouStateSize}] = losses (cls, iou, bag, unweighted) and what the gradient needs.
+ * Binds cls [N, K], iou [N, K] or [N, 1], pseudoLabels i32 [N], pseudoIou [N], lossWeights [N], count u32 [1] (rows
+ * labelled, 0: nothing was mined), labels [C] of 0 or 1, and state.
+ */
 export function clsIouLoss(
   shape: ClsIouShape,
 ): Kernel<'cls' | 'iou' | 'pseudoLabels' | 'pseudoIou' | 'lossWeights' | 'count' | 'labels' | 'state'> {
@@ -115,6 +119,8 @@ fn main(@builtin(local_invocation_index) local: u32) {
 /**
  * dcls, diou (+)= gradients of weights.cls·cls + weights.iou·iou + weights.bag·bag, from the `state` of
  * {@link clsIouLoss}.
+ * Binds cls [N, K], iou [N, K] or [N, 1], pseudoLabels i32 [N], pseudoIou [N], lossWeights [N], state [{@link
+ * clsIouStateSize}], dcls and diou shaped like cls and iou, [N, K].
  */
 export function clsIouLossBackward({
   weights,

@@ -14,7 +14,10 @@ export interface CrossEntropyShape {
   readonly columns: number;
 }
 
-/** losses [rows]; one workgroup a row. Every label must be below `columns`. */
+/**
+ * losses [rows]; one workgroup a row. Every label must be below `columns`.
+ * Binds logits [rows, columns], labels u32 [rows], losses [rows].
+ */
 export function crossEntropyLoss({ rows, columns }: CrossEntropyShape): Kernel<'logits' | 'labels' | 'losses'> {
   const n = rows * columns;
   return defineKernel({
@@ -45,7 +48,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   });
 }
 
-/** dlogits (+)= weight · (softmax(x) − [column = t]) / rows: the gradient of the weighted mean of the losses. */
+/**
+ * dlogits (+)= weight · (softmax(x) − [column = t]) / rows: the gradient of the weighted mean of the losses.
+ * Binds logits and dlogits [rows, columns], labels u32 [rows], losses [rows].
+ */
 export function crossEntropyLossBackward({
   rows,
   columns,

@@ -38,7 +38,10 @@ const planeGrid = (planes: number): Grid => {
   return [Math.ceil(planes / rows), rows, 1];
 };
 
-/** y [planes]. */
+/**
+ * y = (1/r)·(ln Σ e^{r·x} − ln area) of every plane.
+ * Binds x [planes, area] and y [planes].
+ */
 export function logSumExpPool({ planes, area, sharpness }: LogSumExpShape): Kernel<'x' | 'y'> {
   return defineKernel({
     name: 'loss.logSumExpPool',
@@ -78,7 +81,10 @@ fn main(
   });
 }
 
-/** dx (+)= dy·e^{r·(x − y)}/area. */
+/**
+ * dx (+)= dy·e^{r·(x − y)}/area.
+ * Binds dy [planes], x [planes, area], y [planes], dx [planes, area].
+ */
 export function logSumExpPoolBackward({
   planes,
   area,

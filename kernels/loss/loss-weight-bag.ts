@@ -79,7 +79,10 @@ export interface LossWeightBagShape {
   readonly columns: number;
 }
 
-/** state [1 + 2K] = the loss, then per column the chosen row and the derivative by its score. */
+/**
+ * state [1 + 2K] = the loss, then per column the chosen row and the derivative by its score.
+ * Binds scores [N, K], pseudoLabels i32 [N], lossWeights [N], labels [C] of 0 or 1, and state.
+ */
 export function lossWeightBagLoss({
   n,
   columns,
@@ -102,7 +105,10 @@ fn main(@builtin(local_invocation_index) local: u32) {
   });
 }
 
-/** dscores (+)= weight × gradient, from the `state` of {@link lossWeightBagLoss}. */
+/**
+ * dscores (+)= weight × gradient, from the `state` of {@link lossWeightBagLoss}.
+ * Binds state [1 + 2K] and dscores [N, K].
+ */
 export function lossWeightBagLossBackward({
   n,
   columns,

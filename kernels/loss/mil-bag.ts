@@ -15,7 +15,10 @@ export interface MilBagShape {
   readonly columns: number;
 }
 
-/** state [1 + K] = the loss, then per column its derivative by the column's sum. labels [classes]. */
+/**
+ * state [1 + K] = the loss, then per column its derivative by the column's sum. labels [classes].
+ * Binds cls and det [N, K], labels of 0 or 1, and state.
+ */
 export function milBagLoss({
   n,
   columns,
@@ -69,7 +72,10 @@ fn main(@builtin(local_invocation_index) local: u32) {
   });
 }
 
-/** dcls, ddet (+)= weight × gradients, from the `state` of {@link milBagLoss}. */
+/**
+ * dcls, ddet (+)= weight × gradients, from the `state` of {@link milBagLoss}.
+ * Binds cls and det [N, K], state [1 + K], dcls and ddet [N, K].
+ */
 export function milBagLossBackward({
   n,
   columns,

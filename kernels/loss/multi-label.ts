@@ -6,7 +6,10 @@ import { defineKernel, f32, type Kernel, linearGrid, linearIndex, read, u32, wgs
 import { workgroupSum } from '../reduce/workgroup-sum.ts';
 import { LOSS_WORKGROUP } from './probability.ts';
 
-/** loss [1]. */
+/**
+ * Mean binary cross entropy of σ(logit) against the targets.
+ * Binds logits and targets [n], loss [1].
+ */
 export function multiLabelSoftMarginLoss({ n }: { n: number }): Kernel<'logits' | 'targets' | 'loss'> {
   return defineKernel({
     name: 'loss.multiLabelSoftMargin',
@@ -29,7 +32,10 @@ fn main(@builtin(local_invocation_index) local: u32) {
   });
 }
 
-/** dlogits (+)= weight × gradient: weight·(σ(x) − t)/n. */
+/**
+ * dlogits (+)= weight × gradient: weight·(σ(x) − t)/n.
+ * Binds logits, targets and dlogits [n].
+ */
 export function multiLabelSoftMarginLossBackward({
   n,
   weight,

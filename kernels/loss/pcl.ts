@@ -25,7 +25,10 @@ export interface PclShape {
  */
 export const pclStateSize = ({ n, columns }: PclShape): number => 1 + 4 * n + n * columns;
 
-/** state [{@link pclStateSize}] = the loss and what the gradient needs. */
+/**
+ * state [{@link pclStateSize}] = the loss and what the gradient needs.
+ * Binds cls and clusters [N, K], and state.
+ */
 export function pclLoss({ n, columns }: PclShape): Kernel<'cls' | 'clusters' | 'state'> {
   return defineKernel({
     name: 'loss.pcl',
@@ -102,7 +105,10 @@ fn main(@builtin(local_invocation_index) local: u32) {
   });
 }
 
-/** dcls (+)= weight × gradient, from the `state` of {@link pclLoss}. */
+/**
+ * dcls (+)= weight × gradient, from the `state` of {@link pclLoss}.
+ * Binds state [{@link pclStateSize}] and dcls [N, K].
+ */
 export function pclLossBackward({
   n,
   columns,

@@ -23,7 +23,10 @@ export interface ProposalClusterShape {
 /** Words of `state`: the loss, and per row its derivative by cls[n, l]. */
 export const proposalClusterStateSize = (n: number): number => 1 + n;
 
-/** state [{@link proposalClusterStateSize}]. `pooled`: PCL, whose clusters share one probability; else OICR. */
+/**
+ * state [{@link proposalClusterStateSize}]. `pooled`: PCL, whose clusters share one probability; else OICR.
+ * Binds cls [N, K], pseudoLabels i32 [N], clusters i32 [N] (−1 outside), lossWeights [N], and state.
+ */
 export function proposalClusterLoss({
   n,
   columns,
@@ -89,7 +92,10 @@ fn main(@builtin(local_invocation_index) local: u32) {
   });
 }
 
-/** dcls (+)= weight × gradient, from the `state` of {@link proposalClusterLoss}. */
+/**
+ * dcls (+)= weight × gradient, from the `state` of {@link proposalClusterLoss}.
+ * Binds pseudoLabels i32 [N], state [{@link proposalClusterStateSize}] and dcls [N, K].
+ */
 export function proposalClusterLossBackward({
   n,
   columns,

@@ -15,7 +15,10 @@ import { storePairs } from './store-pairs.ts';
 
 const WORKGROUP = 64;
 
-/** Packs N masks of `pixels` bytes, each 0 or 1, laid one after the other without gaps, 4 bytes a word of `bytes`. */
+/**
+ * Packs N masks of `pixels` bytes, each 0 or 1, laid one after the other without gaps, 4 bytes a word of `bytes`.
+ * Binds bytes u32 [⌈N·pixels/4⌉] and packed u32 [N, ⌈pixels/32⌉].
+ */
 export function packMasks({ n, pixels }: { n: number; pixels: number }): Kernel<'bytes' | 'packed'> {
   const words = Math.ceil(pixels / 32);
   return defineKernel({
@@ -94,8 +97,10 @@ struct PairCounts { row0: vec4u, row1: vec4u, row2: vec4u, row3: vec4u }`;
 
 /**
  * iou and containment of all pairs of N masks, each the exact quotient of two pixel counts rounded to f32 and then to
- * f16 (to nearest, ties to even), as numpy stores them. Two empty masks have iou NaN; any j that is empty, containment NaN.
+ * f16 (to nearest, ties to even), as numpy stores them. Two empty masks have iou NaN; any j that is empty, containment
+ * NaN.
  * The pairs above the diagonal are mirrored.
+ * Binds packed u32 [N, ⌈width·height/32⌉], iou and containment [N, N].
  */
 export function pairwiseOverlap({ n, words }: { n: number; words: number }): Kernel<'packed' | 'iou' | 'containment'> {
   const tiles = Math.ceil(n / TILE);
@@ -149,7 +154,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) t:
   });
 }
 
-/** counts[i][j] = |a_i ∧ b_j| of A and B masks. */
+/**
+ * counts[i][j] = |a_i ∧ b_j| of A and B masks.
+ * Binds packedA u32 [A, ⌈pixels/32⌉], packedB u32 [B, ⌈pixels/32⌉], counts u32 [A, B].
+ */
 export function pairwiseIntersection({
   a,
   b,

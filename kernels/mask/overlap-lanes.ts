@@ -67,8 +67,10 @@ fn wordOfRow(y: u32, s: u32) -> u32 {
 }`;
 
 /**
- * Per mask: touched [N, words], a bit a block, whether any pixel of it is inside; keys [N], the interleaved bits of the mean
+ * Per mask: touched [N, words], a bit a block, whether any pixel of it is inside; keys [N], the interleaved bits of the
+ * mean
  * column and row of the touched blocks.
+ * Binds packed u32 [N, ⌈width·height/32⌉], and u32 touched and keys.
  */
 export const describeMasks = (s: OverlapShape): Kernel<'packed' | 'touched' | 'keys'> =>
   defineKernel({
@@ -114,7 +116,10 @@ ${linearIndex(DESCRIBED)}
 }`,
   });
 
-/** order [N]: the masks by ascending key, equal ones by index. */
+/**
+ * order [N]: the masks by ascending key, equal ones by index.
+ * Binds keys u32 [N] and order u32 [N].
+ */
 export const orderMasks = (s: OverlapShape, subgroup: number): Kernel<'keys' | 'order'> =>
   defineKernel({
     name: 'mask.orderMasks',
@@ -146,7 +151,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   });
 
 /**
- * lists [blocks, 1 + N]: how many masks touch the block, and their places in the order, ascending. Clears counts [N, N].
+ * lists [blocks, 1 + N]: how many masks touch the block, and their places in the order, ascending. Clears counts [N,
+ * N].
+ * Binds touched u32 [N, words], order u32 [N], and u32 lists and counts.
  */
 export const listBlocks = (s: OverlapShape): Kernel<'touched' | 'order' | 'lists' | 'counts'> => {
   const invocations = Math.max(s.n, blocksOf(s));
@@ -173,7 +180,11 @@ export const listBlocks = (s: OverlapShape): Kernel<'touched' | 'order' | 'lists
   });
 };
 
-/** counts [N, N] += the pixels that two masks have in common; by their places in the order, the first one's first. */
+/**
+ * counts [N, N] += the pixels that two masks have in common; by their places in the order, the first one's first.
+ * Binds packed u32 [N, ⌈width·height/32⌉], order u32 [N], lists u32 [blocks, 1 + N], and counts, whose additions are
+ * atomic.
+ */
 export const countBlocks = (s: OverlapShape, subgroup: number): Kernel<'packed' | 'order' | 'lists' | 'counts'> =>
   defineKernel({
     name: 'mask.countBlocks',
@@ -257,7 +268,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
 }`;
 }
 
-/** The maps, as {@link pairwiseOverlap} defines them. */
+/**
+ * The maps of exact quotients, as {@link pairwiseOverlap} of mask.ts defines them.
+ * Binds order u32 [N], counts u32 [N, N], iou and containment [N, N].
+ */
 export const overlapRatios = (s: OverlapShape): Kernel<'order' | 'counts' | 'iou' | 'containment'> =>
   defineKernel({
     name: 'mask.overlapRatios',

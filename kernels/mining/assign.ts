@@ -43,6 +43,8 @@ export interface AssignShape {
  * Labels every proposal by the surviving pseudo ground truth of the highest IoU: pseudoLabels [N] is −1 (ignored, IoU
  * 0), 0 (background) or class + 1; lossWeights [N] is the score of that pseudo ground truth, for background too, and
  * 0 where ignored; pseudoIou [N] is 0 or 1.
+ * Binds iou [N, N], truths u32 [{@link truthsSize}], seedLabels i32 [N], seedWeights [N], and the outputs, pseudoLabels
+ * i32.
  */
 export function assignPseudoLabels({
   n,
@@ -108,6 +110,8 @@ export interface ClusterShape {
  * Gathers proposals round the centres in `truths` (get_proposal_clusters, pcl.pytorch lib/model/pcl/pcl.py): clusters
  * [N] is the place of the nearest centre in the list, or −1; pseudoLabels [N] its class + 1, 0 (background) or −1
  * (ignored); lossWeights [N] its score, for background too, and 0 where ignored.
+ * Binds iou [N, N], truths u32 [{@link truthsSize}], seedLabels i32 [N], seedWeights [N], and the outputs, pseudoLabels
+ * and clusters i32.
  */
 export function assignClusters({
   n,
@@ -144,8 +148,10 @@ export function assignClusters({
 /**
  * Labels from the clusters [N, C+1] of before the training (at most one cluster number a row, in the column of its
  * class): pseudoLabels [N] the column, −1 in rows of zeros; pseudoIou [N] 1 in the foreground, whose members overlap
- * the instance well; clusters [N] the number in the foreground, else −1; lossWeights [N] 1, 0 in rows of zeros; count [1]
+ * the instance well; clusters [N] the number in the foreground, else −1; lossWeights [N] 1, 0 in rows of zeros; count
+ * [1]
  * the labelled rows.
+ * Binds assigned [N, C+1] and the outputs, pseudoLabels and clusters i32, count u32.
  */
 export function clusterLabels({
   n,

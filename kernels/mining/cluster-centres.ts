@@ -35,6 +35,8 @@ fn addTruth(place: u32, proposal: u32, class_: u32, score: u32) {
 /**
  * OICR's pseudo ground truths: of every positive class the proposal of the highest score that serves no class before it
  * (Tang et al., CVPR 2017; _get_highest_score_proposals, pcl.pytorch lib/model/pcl/pcl.py).
+ * Binds cls and det [N, columns], labels [C] of 0 or 1, seedLabels i32 [N], seedWeights [N], truths u32 [{@link
+ * truthsSize}].
  */
 export function selectTopProposals(
   shape: MiningShape,
@@ -107,12 +109,15 @@ export const centresWorkSize = (n: number): number => 7 * n + 1;
  * Per positive class:
  *
  * 1. k-means of the scores with three clusters; the best cluster goes on. In one dimension clusters are runs of the
- *    sorted scores, so the optimum is found among all pairs of cuts, equal scores uncut. (The original takes the best of
+ * sorted scores, so the optimum is found among all pairs of cuts, equal scores uncut. (The original takes the best of
  *    sklearn's ten runs from random starts, which end there or in a worse optimum, and fails below three proposals.)
- * 2. Graph: proposals of IoU > graphThreshold are connected. The most connected proposal is a centre, of the highest score
+ * 2. Graph: proposals of IoU > graphThreshold are connected. The most connected proposal is a centre, of the highest
+ * score
  *    among its neighbours and itself; it leaves with them, and so on while more than five are left. Ties: the higher
  *    score, then the lower index (numpy's unstable order in the original).
  * 3. The `centresPerClass` centres of the highest scores remain.
+ * Binds cls and det [N, columns], labels [C] of 0 or 1, iou [N, N], work u32 [{@link centresWorkSize}], seedLabels i32
+ * [N], seedWeights [N], truths u32 [{@link truthsSize}].
  */
 export function selectClusterCentres({
   graphThreshold,

@@ -21,7 +21,10 @@ export type { MiningShape };
 
 const WORKGROUP = 256;
 
-/** usable [N] = 1 where a proposal contains (> threshold) fewer than 0.9·N proposals, itself included. */
+/**
+ * usable [N] = 1 where a proposal contains (> threshold) fewer than 0.9·N proposals, itself included.
+ * Binds containment [N, N] and usable u32.
+ */
 export function usableProposals({ n, threshold }: { n: number; threshold: number }): Kernel<'containment' | 'usable'> {
   return defineKernel({
     name: 'mining.usableProposals',
@@ -116,7 +119,11 @@ const claimUniforms = (shape: ClaimShape) => ({
   nmsThreshold: f32(shape.nmsThreshold),
 });
 
-/** claimed [C, N] = 1 where a class claims a proposal. Rows of classes that the image lacks are left as they are. */
+/**
+ * claimed [C, N] = 1 where a class claims a proposal. Rows of classes that the image lacks are left as they are.
+ * Binds cls [N, columns], det [N, columns] or [N, 1], labels [C] of 0 or 1, iou and containment [N, N], usable u32 [N],
+ * work u32 [{@link claimWorkSize}], and claimed u32.
+ */
 export function claimContainers(
   shape: ClaimShape & { containmentThreshold: number },
 ): Kernel<'cls' | 'det' | 'labels' | 'iou' | 'containment' | 'usable' | 'work' | 'claimed'> {
@@ -173,6 +180,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
 /**
  * claimed [C, N] = 1 where a proposal is a seed by cls·det that survives NMS (MIST). Rows of absent classes are left
  * as they are.
+ * Binds cls [N, columns], det [N, columns] or [N, 1], labels [C] of 0 or 1, iou [N, N], work u32 [{@link
+ * claimWorkSize}], and claimed u32.
  */
 export function claimSeeds(shape: ClaimShape): Kernel<'cls' | 'det' | 'labels' | 'iou' | 'work' | 'claimed'> {
   return defineKernel({
@@ -218,9 +227,12 @@ export const truthsSize = (n: number): number => 1 + 2 * n;
 /**
  * Settles the claims: classes ascending, a class takes a proposal when its cls·det is greater than that of the class
  * that has it. Writes seedLabels [N] (class + 1, or −1), seedWeights [N] (cls·det, or 0) and `truths`
- * [{@link truthsSize}]. Sampling: of the k pseudo ground truths of a class, k are drawn with replacement with probability
+ * [{@link truthsSize}]. Sampling: of the k pseudo ground truths of a class, k are drawn with replacement with
+ * probability
  * w/Σw; those drawn survive. The draw of a uniform v is the first whose cumulative weight, summed in f32 in index
  * order, exceeds v·Σw.
+ * Binds cls [N, columns], det [N, columns] or [N, 1], labels [C] of 0 or 1, claimed u32 [C, N], given [number of draws]
+ * (see {@link Sampling}; any f32 tensor where none are), seedLabels i32, seedWeights, truths u32.
  */
 export function selectPseudoTruths({
   sampling,

@@ -54,6 +54,7 @@ const forEachInChannel = (body: string): string => `
 /**
  * mean[c] and variance[c] (biased, about the mean) of the batch; running = (1 − momentum)·running + momentum·batch,
  * with the unbiased variance.
+ * Binds x [N, C, H, W], mean, variance, runningMean and runningVar [C].
  */
 export function batchNormStatistics({
   momentum,
@@ -95,7 +96,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   });
 }
 
-/** y from given statistics. Without a residual its binding is not read: bind x. */
+/**
+ * y = weight·(x − mean)/√(variance + eps) + bias from given statistics, plus the residual, through max(0, ·) when
+ * asked. Without a residual its binding is not read: bind x.
+ * Binds x, residual and y [N, C, H, W], weight, bias, mean and variance [C].
+ */
 export function batchNorm({
   eps,
   residual,

@@ -22,7 +22,11 @@ export interface FoldShape {
   readonly size: number;
 }
 
-/** Bind any f32 tensor as bias, that of the convolution, when `bias` is false. */
+/**
+ * folded = weight·scale, and `rows` = shift, scale, 1/√(variance + eps), mean − b. Bind any f32 tensor as bias, that of
+ * the convolution, when `bias` is false.
+ * Binds weight and folded [C, size], bias, gamma, beta, mean and variance [C], rows [4, C].
+ */
 export function foldBatchNorm({
   channels,
   size,

@@ -51,6 +51,7 @@ export interface SgdMomentum {
 /**
  * g = scale·grad + weightDecay·p; momentum = μ·momentum + g; p −= lr·momentum, with `nesterov` lr·(g + μ·momentum).
  * Momentum starts at zero, which equals PyTorch's copy of the first gradient.
+ * Binds p, grad and momentum [n], scale [1].
  */
 export function sgd({
   n,
@@ -84,6 +85,7 @@ export function sgd({
 /**
  * m = β₁m + (1 − β₁)g, v = β₂v + (1 − β₂)g² with g = scale·grad;
  * p = (1 − lr·weightDecay)·p − lr·m̂/(√v̂ + epsilon), m̂ = m/(1 − β₁^step), v̂ = v/(1 − β₂^step). `step` counts from 1.
+ * Binds p, grad, m and v [n], scale [1].
  */
 export function adamW({
   n,

@@ -22,6 +22,7 @@ export type PeakFilter = 'median' | 'mean' | 'max' | number | null;
  * the filter of its map. Then aggregation[b, c] is the mean of the map's peak values: 0/0 = NaN without a peak.
  * The median is the lower one, found exactly by counting digits of 8 bits (radix selection).
  * A workgroup takes a map: `maps` = B·C, peakMap u32 0 or 1, aggregation [B·C].
+ * Binds x [B, C, H, W] and the outputs.
  */
 export function peakStimulation({
   maps,
@@ -182,7 +183,10 @@ export function shiftByMinimum({ n }: { n: number }): Kernel<'x' | 'minimum' | '
   });
 }
 
-/** excitation = g / (|norm| + ε), 0 where norm < ε; ε = 1e-10 (PostHook). n elements. */
+/**
+ * excitation = g / (|norm| + ε), 0 where norm < ε; ε = 1e-10 (PostHook). n elements.
+ * Binds g, norm and excitation [n].
+ */
 export function excite({ n }: { n: number }): Kernel<'g' | 'norm' | 'excitation'> {
   return defineKernel({
     name: 'peak.excite',

@@ -57,7 +57,10 @@ const split = (rows: string, columns: string): string => `
   let row = (i / u.${columns}) % u.${rows};
   let plane = i / (u.${columns} * u.${rows});`;
 
-/** Also writes argmax [P, outHeight, outWidth] (u32): the index of the maximum within its plane of x. */
+/**
+ * Also writes argmax [P, outHeight, outWidth] (u32): the index of the maximum within its plane of x.
+ * Binds x [P, H, W], y [P, outHeight, outWidth] and argmax.
+ */
 export function maxPool2d(s: PoolShape & Window): Kernel<'x' | 'y' | 'argmax'> {
   return defineKernel({
     name: 'pool.max',
@@ -91,7 +94,10 @@ export function maxPool2d(s: PoolShape & Window): Kernel<'x' | 'y' | 'argmax'> {
   });
 }
 
-/** dx (+)= Σ dy of the windows whose maximum is at the cell. */
+/**
+ * dx (+)= Σ dy of the windows whose maximum is at the cell.
+ * Binds dy [P, outHeight, outWidth], argmax u32, shaped like it, and dx [P, H, W].
+ */
 export function maxPool2dBackward({
   accumulate,
   ...s
@@ -153,7 +159,10 @@ ${linearIndex(WORKGROUP)}${split('outHeight', 'outWidth')}
   });
 }
 
-/** dx (+)= Σ over the bins that hold the cell of dy / the bin's cells. */
+/**
+ * dx (+)= Σ over the bins that hold the cell of dy / the bin's cells.
+ * Binds dy [P, outHeight, outWidth] and dx [P, H, W].
+ */
 export function adaptiveAvgPool2dBackward({
   accumulate,
   ...s

@@ -78,7 +78,10 @@ export function gaussianTaps(sigma: number): number[] {
   return taps.map((tap) => tap / sum);
 }
 
-/** maps[0…3) = Lab of `rgb`, one word a pixel (red in the low byte). L is 0…100. */
+/**
+ * maps[0…3) = Lab of `rgb`, one word a pixel (red in the low byte). L is 0…100.
+ * Binds rgb u32 [height, width] and maps [7, height, width], of which it writes three planes.
+ */
 export function proposalLab({ width, height }: ImageSize): Kernel<'rgb' | 'maps'> {
   const n = width * height;
   return defineKernel({
@@ -242,9 +245,11 @@ ${[0, 3, 4, 5].map((p) => `    above${p} = here${p};\n    here${p} = below${p};`
  * |Lab − Lab_k|² / compactness² + |position − position_k|² / step² (the first one in a tie), at the fine scale;
  * maps.label = k.
  *
- * A workgroup owns a cell. It keeps, for each of those nine centres, the sums over its own pixels of L, a, b, x, y and 1:
+ * A workgroup owns a cell. It keeps, for each of those nine centres, the sums over its own pixels of L, a, b, x, y and
+ * 1:
  * sums [rows · columns, 9, 6]. A centre is the mean over what the nine cells around it summed in the iteration before
  * (`previous`, of the same shape); one without pixels is gone. `initial` reads none: each pixel joins its own cell.
+ * Binds blurred, the planes L, a, b of both scales, [6, height, width], previous and sums, and maps [7, height, width].
  */
 export function slicIteration({
   width,

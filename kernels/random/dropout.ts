@@ -9,8 +9,10 @@ import { philox } from './philox.ts';
 const WORKGROUP = 64;
 
 /**
- * y (+)= x, dropped out. Element i is dropped where number i of the seed's sequence, word i mod 4 of block ⌊i/4⌋, is below
+ * y (+)= x, dropped out. Element i is dropped where number i of the seed's sequence, word i mod 4 of block ⌊i/4⌋, is
+ * below
  * `rate`, which is in [0, 1).
+ * Binds x and y [n].
  */
 export function dropout({
   n,

@@ -40,7 +40,10 @@ const split = (rows: string, columns: string): string => `
   let row = (i / (${columns})) % (${rows});
   let plane = i / ((${columns}) * (${rows}));`;
 
-/** y = upsampled x, or a + upsampled x, or max(0, a + upsampled x). Without `add` a's binding is not read: bind x. */
+/**
+ * y = upsampled x, or a + upsampled x, or max(0, a + upsampled x). Without `add` a's binding is not read: bind x.
+ * Binds x [P, H, W], a and y [P, scale·H, scale·W].
+ */
 export function upsampleNearest({
   scale,
   add,
@@ -68,7 +71,10 @@ export function upsampleNearest({
   });
 }
 
-/** dx (+)= Σ over the cell's repetitions of dy, masked by y > 0 when `relu` (else y is not read: bind dy). */
+/**
+ * dx (+)= Σ over the cell's repetitions of dy, masked by y > 0 when `relu` (else y is not read: bind dy).
+ * Binds dy and y [P, scale·H, scale·W], dx [P, H, W].
+ */
 export function upsampleNearestBackward({
   scale,
   relu,
@@ -161,7 +167,10 @@ ${linearIndex(WORKGROUP)}${split('u.outHeight', 'u.outWidth')}
   });
 }
 
-/** dx (+)= Σ over the outputs within one cell of dy times the cell's bilinear weight. */
+/**
+ * dx (+)= Σ over the outputs within one cell of dy times the cell's bilinear weight.
+ * Binds dy [P, outHeight, outWidth] and dx [P, H, W].
+ */
 export function upsampleBilinearBackward({
   alignCorners,
   accumulate,
@@ -199,7 +208,10 @@ ${linearIndex(WORKGROUP)}${split('u.height', 'u.width')}
   });
 }
 
-/** y = x with rows of zeros below and columns of zeros to the right. */
+/**
+ * y = x with rows of zeros below and columns of zeros to the right.
+ * Binds x [P, H, W] and y [P, outHeight, outWidth].
+ */
 export function padBottomRight(s: ResizeShape): Kernel<'x' | 'y'> {
   return defineKernel({
     name: 'resize.pad',
@@ -221,7 +233,10 @@ export function padBottomRight(s: ResizeShape): Kernel<'x' | 'y'> {
   });
 }
 
-/** dx (+)= the part of dy that is not padding. */
+/**
+ * dx (+)= the part of dy that is not padding.
+ * Binds dy [P, outHeight, outWidth] and dx [P, H, W].
+ */
 export function padBottomRightBackward({
   accumulate,
   ...s

@@ -46,7 +46,10 @@ export function maskFuse({ rois, channels, bins }: MaskFuseShape): Kernel<'x' | 
   });
 }
 
-/** dx (+)= dy of the features + mask · dy of the masked features. The mask is data: it has no gradient. */
+/**
+ * dx (+)= dy of the features + mask · dy of the masked features. The mask is data: it has no gradient.
+ * Binds dy [R, 2C, S, S], masks [R, S, S] and dx [R, C, S, S].
+ */
 export function maskFuseBackward({
   rois,
   channels,

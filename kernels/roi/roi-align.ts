@@ -95,6 +95,7 @@ export const roiWeightsShape = ({ rois, height, width, outputSize }: RoIAlignSha
 /**
  * table [H + W, R, S + 2]: for each map row, then each column, and each RoI: the end and the start of the bins that
  * the cell weighs in (0 and S: none), then its weight in every bin.
+ * Binds rois [R, 5] and table.
  */
 export function roiWeights(shape: RoIAlignShape): Kernel<'rois' | 'table'> {
   const items = shape.rois * (shape.height + shape.width);
@@ -152,6 +153,7 @@ ${linearIndex(WORKGROUP)}
 /**
  * ranges [B, 2]: the first RoI of each image, and one behind the last, so that a gather need not look at all. RoIs of
  * other images may lie between.
+ * Binds rois [R, 5] and ranges u32.
  */
 export function roiRanges({ rois, batch }: Pick<RoIAlignShape, 'rois' | 'batch'>): Kernel<'rois' | 'ranges'> {
   return defineKernel({
@@ -267,6 +269,7 @@ ${forChannels(FORWARD_CHANNELS, (k) => `  if (first + ${k}u < u.channels) { y[ou
  * and the ranges of {@link roiRanges}.
  *
  * An invocation takes 2×2 cells: neighbours mostly gather from the same bins, so each loaded bin serves four cells.
+ * Binds dy, rois [R, 5], ranges u32 [B, 2], table [H + W, R, S + 2], and dfeatures.
  */
 export function roiAlignBackward({
   accumulate,

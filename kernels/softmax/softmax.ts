@@ -41,7 +41,10 @@ const head = `${linearIndex(WORKGROUP)}
   let first = i * u.between;
   let end = first + u.length * u.within;`;
 
-/** y = softmax of x [N, K] along `dim`: 1 makes rows sum to 1, 0 columns. */
+/**
+ * y = softmax of x [N, K] along `dim`: 1 makes rows sum to 1, 0 columns.
+ * Binds x and y [N, K].
+ */
 export function softmax(shape: SoftmaxShape): Kernel<'x' | 'y'> {
   const { uniforms, grid, n } = specify(shape);
   return defineKernel({
@@ -66,7 +69,10 @@ export function softmax(shape: SoftmaxShape): Kernel<'x' | 'y'> {
   });
 }
 
-/** dx (+)= y·(dy − Σ dy·y). */
+/**
+ * dx (+)= y·(dy − Σ dy·y).
+ * Binds dy, y and dx [N, K].
+ */
 export function softmaxBackward({
   accumulate,
   ...shape
