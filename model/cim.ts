@@ -67,9 +67,9 @@ export interface CimConfig {
 export interface Batch {
   /** [B, 3, H, W], normalised. */
   readonly images: Tensor;
-  /** [ΣN, 5]: batch index, x1, y1, x2, y2 in pixels of the images; image after image. */
+  /** Of shape [ΣN, 5]: batch index, x1, y1, x2, y2 in pixels of the images; image after image. */
   readonly rois: Tensor;
-  /** [ΣN, 7, 7]: share of every cell that the mask covers. */
+  /** Of shape [ΣN, 7, 7]: share of every cell that the mask covers. */
   readonly masks: Tensor;
   /** N of each image. */
   readonly counts: readonly number[];

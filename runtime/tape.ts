@@ -66,7 +66,10 @@ export class Tape {
   readonly #kept = new Set<Tensor>();
   readonly #windows = new Map<Tensor, { output: Tensor; offset: number }>();
 
-  /** @param options.trains whether parameters receive gradients. */
+  /**
+   * Records nothing yet. With `recording` false operations run and are forgotten, as in inference; with `trains` false
+   * only inputs receive gradients, no parameters. Both are true unless given.
+   */
   constructor(device: Device, { recording = true, trains = true }: { recording?: boolean; trains?: boolean } = {}) {
     this.device = device;
     this.recording = recording;

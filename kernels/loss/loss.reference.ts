@@ -43,7 +43,7 @@ export interface ClsIouInputs {
   cls: ArrayLike<number>;
   /** [N, C+1] or [N, 1] */
   iou: ArrayLike<number>;
-  /** [N]: −1 ignored, 0 background, else class + 1 */
+  /** Of shape [N]: −1 ignored, 0 background, else class + 1 */
   pseudoLabels: ArrayLike<number>;
   pseudoIou: ArrayLike<number>;
   lossWeights: ArrayLike<number>;

@@ -4,6 +4,7 @@ import { maskIou, measureMask } from '../evaluate/iou.ts';
 import { parseRle, type Rle } from '../evaluate/rle.ts';
 import { type VocReport, vocReport } from '../evaluate/voc-report.ts';
 
+/** What the proposals of a data set allow a detector to find. */
 export interface ProposalQuality {
   /** AP if each object's best proposal, and nothing else, carries the object's class. */
   readonly upperBound: VocReport;

@@ -1,10 +1,11 @@
 /** Image-level classification: how well the classes of whole images are ranked. */
 import { EvaluationError } from './coco-json.ts';
 
+/** Average precision in [0, 1]. */
 export interface ClassificationReport {
   /** Mean over the classes that some image has; −1 if there is none. */
   readonly meanAp: number;
-  /** [C]: average precision, −1 for a class that no image has. */
+  /** Of shape [C]: average precision, −1 for a class that no image has. */
   readonly apByClass: readonly number[];
 }
 

@@ -28,11 +28,11 @@ export const IGNORED = 2;
 export interface CategoryMatches {
   /** [D]. */
   readonly scores: Float64Array;
-  /** [D]: position among the detections of the same image and category, 0 = best. */
+  /** Of shape [D]: position among the detections of the same image and category, 0 = best. */
   readonly ranks: Uint32Array;
-  /** [areas, thresholds, D]: FALSE_POSITIVE, TRUE_POSITIVE or IGNORED. */
+  /** Of shape [areas, thresholds, D]: FALSE_POSITIVE, TRUE_POSITIVE or IGNORED. */
   readonly outcomes: Uint8Array;
-  /** [areas]: objects to be found. */
+  /** Of shape [areas]: objects to be found. */
   readonly objects: readonly number[];
 }
 
@@ -189,7 +189,7 @@ function inOrder({ scores, ranks, outcomes, objects }: CategoryMatches): Categor
 interface Overlaps {
   /** [detections, truths] IoU. */
   readonly ious: Float64Array;
-  /** [detections]: with any object. */
+  /** Of shape [detections]: with any object. */
   readonly bestOf: Float64Array;
   /** Of all. */
   readonly best: number;

@@ -47,13 +47,13 @@ export interface CocoEvaluation {
   readonly iouThresholds: readonly number[];
   /** M of them, as asked for. */
   readonly maxDetections: readonly [number, number, number];
-  /** [T, K, A, M]: area under the interpolated precision curve. */
+  /** Of shape [T, K, A, M]: area under the interpolated precision curve. */
   readonly averagePrecision: Float64Array;
-  /** [T, K, A, M]: largest recall reached. */
+  /** Of shape [T, K, A, M]: largest recall reached. */
   readonly recall: Float64Array;
-  /** [T, K, A, M, 101]: best precision at this recall or more, 0 beyond what was reached. */
+  /** Of shape [T, K, A, M, 101]: best precision at this recall or more, 0 beyond what was reached. */
   readonly precision: Float64Array;
-  /** [T, K, A, M, 101]: score of the detection that reaches this recall. */
+  /** Of shape [T, K, A, M, 101]: score of the detection that reaches this recall. */
   readonly scores: Float64Array;
 }
 

@@ -16,6 +16,7 @@ export interface VocObject {
   readonly difficult: boolean;
 }
 
+/** A box that a detector found, of one class. */
 export interface VocDetection {
   /** Name of the image. */
   readonly image: string;

@@ -7,7 +7,7 @@ export const vocThresholds = [0.25, 0.5, 0.7, 0.75] as const;
 
 /** Average precision in [0, 1]. */
 export interface VocReport {
-  /** [4]: mean over all classes of the file, at each of `vocThresholds`. */
+  /** Of shape [4]: mean over all classes of the file, at each of `vocThresholds`. */
   readonly meanAp: readonly number[];
   /** Ascending category id. `ap` [4]; a class without objects counts 0, not "undefined". */
   readonly byCategory: readonly {

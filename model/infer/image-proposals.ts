@@ -20,7 +20,7 @@ export interface WorkingSize extends Size {
 export interface ImageProposals {
   /** As the network takes them, at the working size. */
   readonly network: HostProposals;
-  /** [N, 4]: x1, y1, x2, y2 in pixels of the file, clipped to the image: what is suppressed and written as boxes. */
+  /** Of shape [N, 4]: x1, y1, x2, y2 in pixels of the file, clipped to the image: what is suppressed and written as boxes. */
   readonly boxes: Float32Array;
   /** The mask of proposal `n` at the size of the file. */
   fileMask(n: number): Rle;

@@ -6,9 +6,9 @@ import { findPeaks, type Peak } from './find-peaks.ts';
 export interface LocatedPeaks {
   /** In cells of the maps. */
   readonly peaks: readonly Peak[];
-  /** [C, height, width]: the classes' response maps, `Classifier.peakMaps`. */
+  /** Of shape [C, height, width]: the classes' response maps, `Classifier.peakMaps`. */
   readonly maps: { readonly values: Float32Array; readonly height: number; readonly width: number };
-  /** [C]: above 0 for a class that the image rather shows than not. */
+  /** Of shape [C]: above 0 for a class that the image rather shows than not. */
   readonly scores: Float32Array;
 }
 

@@ -104,7 +104,10 @@ export class Solver {
     return stateOf(this.#state);
   }
 
-  /** @throws StateDictError when the moments are those of another model or kind of solver. */
+  /**
+   * Takes the moments that {@link stateDict} gave, and the learning rate of the last step.
+   * @throws StateDictError when the moments are those of another model or kind of solver.
+   */
   async restore(state: StateDict, lr: number): Promise<void> {
     await loadState(this.#state, state);
     this.#lr = lr;

@@ -19,9 +19,9 @@ export interface HostImage extends RgbImage {
 export interface HostProposals {
   /** In the size of the image. */
   readonly masks: PackedMasks;
-  /** [N, 4]: x1, y1, x2, y2 in image pixels, clipped to the image. */
+  /** Of shape [N, 4]: x1, y1, x2, y2 in image pixels, clipped to the image. */
   readonly boxes: Float32Array;
-  /** [N, 7, 7]: share of each cell of the box that the mask covers. */
+  /** Of shape [N, 7, 7]: share of each cell of the box that the mask covers. */
   readonly regionMasks: Float32Array;
   /** Where they need not be computed. */
   readonly overlaps?: HostOverlaps;

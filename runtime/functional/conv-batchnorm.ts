@@ -30,7 +30,10 @@ export class FoldedBatchNorm {
   #folded: Folded | undefined;
   #versions = '';
 
-  /** @throws ShapeError when the sizes do not fit. */
+  /**
+   * Folds nothing yet; {@link fold} does.
+   * @throws ShapeError when the sizes do not fit.
+   */
   constructor(weight: Tensor, bias: Tensor | null, norm: BatchNormParameters, { eps = 1e-5 } = {}) {
     const vectors = [norm.weight, norm.bias, norm.runningMean, norm.runningVar, ...(bias ? [bias] : [])];
     if (vectors.some(({ size }) => size !== weight.shape[0])) {
