@@ -12,12 +12,24 @@ import { type Block, MemoryPool, type MemoryUse, mib } from './memory.ts';
 import { PipelineCache } from './pipelines.ts';
 import type { DriverChoice, DriverName, FoundAdapter } from './platform/driver.ts';
 import { findAdapter } from './platform/platform.ts';
-import { arrayOf, type DType, dtypeOfElement, type Shape, Storage, sizeOf, Tensor, type TypedArray } from './tensor.ts';
+import {
+  arrayOf,
+  type DType,
+  dtypeOf,
+  dtypeOfElement,
+  type Shape,
+  Storage,
+  sizeOf,
+  Tensor,
+  type TypedArray,
+  toTyped,
+} from './tensor.ts';
 import { Tracer } from './trace.ts';
 import type { TuningMode } from './tune/modes.ts';
 import { openWinners } from './tune/open.ts';
 import { type Choices, Variants } from './variants.ts';
 
+/** How {@link Device.open} opens a device. */
 export interface DeviceOptions {
   /** What runs the kernels. Default `auto`: a real GPU, else lavapipe, else SwiftShader. */
   readonly driver?: DriverChoice;
@@ -111,8 +123,9 @@ export class Device {
   readonly options: DeviceOptions;
   /** What kernels may count on here. */
   readonly target: Target;
+  /** Awaits a promise of the GPU, without keeping a core busy where the platform would. */
+  readonly patiently: <T>(promise: Promise<T>) => Promise<T>;
 
-  readonly #patiently: <T>(promise: Promise<T>) => Promise<T>;
   readonly #uniforms: GPUBuffer;
   readonly #uniformBytes = new ArrayBuffer(UNIFORM_ARENA);
   readonly #uniformView = new DataView(this.#uniformBytes);
@@ -150,7 +163,7 @@ export class Device {
   private constructor(gpu: GPUDevice, { adapter, driver, reason, patiently }: FoundAdapter, options: DeviceOptions) {
     this.gpu = gpu;
     this.options = options;
-    this.#patiently = patiently ?? ((promise) => promise);
+    this.patiently = patiently ?? ((promise) => promise);
     const { info } = adapter;
     this.features = new Set(gpu.features as unknown as Iterable<string>);
     const fixedSize = info.subgroupMinSize === info.subgroupMaxSize ? info.subgroupMinSize : 0;
@@ -343,7 +356,7 @@ export class Device {
     this.#recorded++;
     this.flush();
     try {
-      await this.#patiently(staging.mapAsync(GPUMapMode.READ));
+      await this.patiently(staging.mapAsync(GPUMapMode.READ));
     } catch (cause) {
       await this.check();
       throw new DeviceLostError('Reading a tensor failed.', '', { cause });
@@ -463,7 +476,7 @@ export class Device {
   /** Submits and waits until the GPU is idle. @throws what went wrong on the device. */
   async finish(): Promise<void> {
     this.flush();
-    await this.#patiently(this.gpu.queue.onSubmittedWorkDone());
+    await this.patiently(this.gpu.queue.onSubmittedWorkDone());
     await this.check();
   }
 
@@ -562,7 +575,7 @@ export class Device {
   /** Waits for the GPU and gives everything back. */
   async close(): Promise<void> {
     this.flush();
-    await this.#patiently(this.gpu.queue.onSubmittedWorkDone());
+    await this.patiently(this.gpu.queue.onSubmittedWorkDone());
     await this.tracer?.settled();
     this.#closed = true;
     this.tracer?.destroy();
@@ -590,15 +603,6 @@ function* tensorsIn(value: unknown): Generator<Tensor> {
   else if (value !== null && typeof value === 'object' && Object.getPrototypeOf(value) === Object.prototype) {
     for (const item of Object.values(value)) yield* tensorsIn(item);
   }
-}
-
-const dtypeOf = (data: ArrayLike<number>): DType =>
-  data instanceof Uint32Array ? 'u32' : data instanceof Int32Array ? 'i32' : 'f32';
-
-function toTyped(data: ArrayLike<number>, dtype: DType): TypedArray {
-  if (dtype === 'f32') return data instanceof Float32Array ? data : Float32Array.from(data);
-  if (dtype === 'u32') return data instanceof Uint32Array ? data : Uint32Array.from(data);
-  return data instanceof Int32Array ? data : Int32Array.from(data);
 }
 
 export type { Block };

@@ -1,4 +1,5 @@
 import { type Binding, type Kernel, MAX_STORAGE_BUFFERS } from '@cim/kernels/kernel';
+import { compilationErrors, quotePipelineError } from './diagnostics.ts';
 import { LimitError, ValidationError } from './errors.ts';
 
 export interface Pipeline {
@@ -133,10 +134,8 @@ export class PipelineCache {
 
 /** Quotes the WGSL line that the compiler complains about. */
 async function describe(kernel: Kernel, module: GPUShaderModule, message: string): Promise<ValidationError> {
-  const info = await module.getCompilationInfo();
-  const lines = kernel.wgsl.split('\n');
-  const quoted = info.messages
-    .filter((m) => m.type === 'error')
-    .map((m) => `  ${m.lineNum}:${m.linePos} ${m.message}\n    ${lines[m.lineNum - 1]?.trim() ?? ''}`);
-  return new ValidationError(`Kernel ${kernel.key} does not compile.\n${quoted.length ? quoted.join('\n') : message}`);
+  const quoted = await compilationErrors(module, kernel.wgsl);
+  return new ValidationError(
+    `Kernel ${kernel.key} does not compile.\n${quoted || quotePipelineError(kernel.wgsl, message, 'main')}`,
+  );
 }

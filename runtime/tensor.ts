@@ -1,3 +1,4 @@
+import type { Element } from '@cim/kernels/kernel';
 import type { Device } from './device.ts';
 import { ShapeError } from './errors.ts';
 import type { Block } from './memory.ts';
@@ -13,8 +14,23 @@ export type Shape = readonly number[];
 export const arrayOf = (dtype: DType, length: number): TypedArray =>
   dtype === 'f32' ? new Float32Array(length) : dtype === 'u32' ? new Uint32Array(length) : new Int32Array(length);
 
+/** What a tensor must be of, to be bound as elements of this WGSL type. */
+export const dtypeOfElement = (element: Element): DType =>
+  /i32|vec.i/.test(element) ? 'i32' : /u32|vec.u/.test(element) ? 'u32' : 'f32';
+
 /** Elements of a tensor of this shape. */
 export const sizeOf = (shape: Shape): number => shape.reduce((a, b) => a * b, 1);
+
+/** What the elements of an array are on the device: integers of 32 bits keep their type, all else is f32. */
+export const dtypeOf = (data: ArrayLike<number>): DType =>
+  data instanceof Uint32Array ? 'u32' : data instanceof Int32Array ? 'i32' : 'f32';
+
+/** The values as a typed array of the dtype: the same one where it is. */
+export function toTyped(data: ArrayLike<number>, dtype: DType): TypedArray {
+  if (dtype === 'f32') return data instanceof Float32Array ? data : Float32Array.from(data);
+  if (dtype === 'u32') return data instanceof Uint32Array ? data : Uint32Array.from(data);
+  return data instanceof Int32Array ? data : Int32Array.from(data);
+}
 
 /** Device memory shared by the tensors that view it; returned to the pool when the last one is disposed. */
 export class Storage {

@@ -21,9 +21,19 @@ async function check(label: string, { scores, iou }: MiningCase): Promise<Pseudo
   const inputs = { cls, det, labels };
   const outputs = { seedLabels: n, seedWeights: n, truths: kernels.truthsSize(n) };
   const work = kernels.centresWorkSize(n);
-  const top = await runKernel(device, kernels.selectTopProposals(shape), { ...inputs, ...outputs });
+  const top = await runKernel(
+    device,
+    kernels.selectTopProposals(shape),
+    { ...inputs, ...outputs },
+    { partial: ['truths'] },
+  );
   const centres = kernels.selectClusterCentres({ ...shape, ...GRAPH });
-  const most = await runKernel(device, centres, { ...inputs, iou, work, ...outputs });
+  const most = await runKernel(
+    device,
+    centres,
+    { ...inputs, iou, work, ...outputs },
+    { partial: ['truths'], scratch: ['work'] },
+  );
   const expected = [reference.selectTopProposals(scores), reference.selectClusterCentres(scores, iou, GRAPH)];
   for (const [k, { seedLabels, seedWeights, truths }] of [top, most].entries()) {
     const name = `${label}: ${k === 0 ? 'OICR' : 'PCL'}`;
@@ -64,7 +74,7 @@ test('2000 proposals of one score, in pairs', async () => {
   const kernel = kernels.selectClusterCentres({ n, classes, clsColumns, detColumns, ...GRAPH });
   const outputs = { seedLabels: n, seedWeights: n, truths: kernels.truthsSize(n) };
   const buffers = { cls, det, labels: [1, 1], iou, work: kernels.centresWorkSize(n), ...outputs };
-  const { truths } = await runKernel(device, kernel, buffers);
+  const { truths } = await runKernel(device, kernel, buffers, { partial: ['truths'], scratch: ['work'] });
   // All are equally good and connected; those of the first class leave their partners alone.
   assert.equal([...truths.subarray(0, 11)], [10, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18]);
 });

@@ -40,11 +40,16 @@ async function check(label: string, { scores, iou, containment, seeds }: MiningC
     `${label}: usable`,
   );
 
-  const mist = await runKernel(device, kernels.claimSeeds(claim), buffers);
+  const mist = await runKernel(device, kernels.claimSeeds(claim), buffers, { partial: ['claimed'], scratch: ['work'] });
   assert.equal(claimsOf(mist.claimed, scores), reference.claimSeeds(scores, options), `${label}: MIST claims`);
 
   const containers = kernels.claimContainers({ ...claim, containmentThreshold: THRESHOLD.containment });
-  const cim = await runKernel(device, containers, { ...buffers, containment, usable });
+  const cim = await runKernel(
+    device,
+    containers,
+    { ...buffers, containment, usable },
+    { partial: ['claimed'], scratch: ['work'] },
+  );
   const claims = reference.claimContainers(scores, options, containment, expectedUsable, THRESHOLD.containment);
   assert.equal(claimsOf(cim.claimed, scores), claims, `${label}: claims`);
 
@@ -62,7 +67,7 @@ async function check(label: string, { scores, iou, containment, seeds }: MiningC
       seedWeights: n,
       truths: kernels.truthsSize(n),
     };
-    const { seedLabels, seedWeights, truths } = await runKernel(device, select, selectBuffers);
+    const { seedLabels, seedWeights, truths } = await runKernel(device, select, selectBuffers, { partial: ['truths'] });
     const count = truths[0];
     assert.is(count, expected.list.length, `${label}: count`);
     assert.equal([...seedLabels], [...expected.seedLabels], `${label}: seed labels`);
@@ -117,7 +122,12 @@ test('given draws and uniforms decide who survives', async () => {
   ] as const) {
     const kernel = kernels.selectPseudoTruths({ n, classes, clsColumns, detColumns, sampling });
     const outputs = { seedLabels: n, seedWeights: n, truths: kernels.truthsSize(n) };
-    const { truths: words } = await runKernel(device, kernel, { cls, det, labels, claimed, given, ...outputs });
+    const { truths: words } = await runKernel(
+      device,
+      kernel,
+      { cls, det, labels, claimed, given, ...outputs },
+      { partial: ['truths'] },
+    );
     const survivors = truths.list.filter((_, k) => words[1 + n + k] === 1);
     assert.equal(survivors, expected[sampling], sampling);
   }

@@ -35,7 +35,12 @@ for (const shape of SIZES) {
   });
 
   test(`edges of ${name}`, async () => {
-    const { maps } = await runKernel(device, kernels.proposalEdges(shape), { blurred, maps: MAPS.count * n });
+    const { maps } = await runKernel(
+      device,
+      kernels.proposalEdges(shape),
+      { blurred, maps: MAPS.count * n },
+      { partial: ['maps'] },
+    );
     const expected = reference.edges(blurred, shape);
     expectClose(plane(maps, MAPS.edge), expected.subarray(0, n), { absolute: 1e-3 });
     expectClose(plane(maps, MAPS.gradient), expected.subarray(n, 2 * n), { absolute: 1e-3 });
@@ -47,24 +52,17 @@ for (const shape of SIZES) {
 
   test(`SLIC iterations on ${name}`, async () => {
     const cells = reference.slicCells(shape);
-    const first = await runKernel(device, kernels.slicIteration({ ...shape, compactness: 12, initial: true }), {
-      blurred,
-      previous: [0],
-      sums: 54 * columns * rows,
-      maps: MAPS.count * n,
-    });
+    const partial = { partial: ['maps'] };
+    const start = kernels.slicIteration({ ...shape, compactness: 12, initial: true });
+    const buffers = { blurred, previous: [0], sums: 54 * columns * rows, maps: MAPS.count * n };
+    const first = await runKernel(device, start, buffers, partial);
     assert.equal([...plane(first.maps, MAPS.label)], [...cells]);
 
     const kernel = kernels.slicIteration({ ...shape, compactness: 12, initial: false });
     let { sums } = first;
     let labels: ArrayLike<number> = cells;
     for (let iteration = 0; iteration < 3; iteration++) {
-      const next = await runKernel(device, kernel, {
-        blurred,
-        previous: sums,
-        sums: sums.length,
-        maps: MAPS.count * n,
-      });
+      const next = await runKernel(device, kernel, { ...buffers, previous: sums, sums: sums.length }, partial);
       const actual = plane(next.maps, MAPS.label);
       const expected = reference.slicAssign(blurred, reference.slicCentres(blurred, labels, shape), shape, 12);
       for (let i = 0; i < n; i++) {

@@ -1,0 +1,311 @@
+/**
+ * Runs work on buffers that lie between guard zones, twice, with another poison each time: in the guard zones, and in
+ * outputs before they are written. What a shader does not write, writes outside, or reads outside is then seen: drivers
+ * turn an index that is out of bounds into some other place, silently.
+ */
+import { ReportedError } from '../errors.ts';
+import { arrayOf, type DType, type TypedArray } from '../tensor.ts';
+import { placeOf } from './close.ts';
+
+/** A shader did what it must not: read or write outside its buffers, forget elements, depend on the order of its invocations. */
+export class ShaderDefectError extends ReportedError {}
+
+/** A buffer of the work, without its guard zones. */
+export interface Operand {
+  readonly name: string;
+  readonly dtype: DType;
+  /** Elements of 4 bytes. */
+  readonly size: number;
+  /** What it starts with; without, it starts as poison and all of it must be written. */
+  readonly data?: TypedArray;
+  readonly access: 'uniform' | 'read' | 'read_write';
+  /** Bytes of the shader's own element: the last one may reach beyond the data. Default 4. */
+  readonly elementBytes?: number;
+  /** The shader asks for the length: no guard zone within the binding. */
+  readonly measured?: boolean;
+  /** Elements may stay unwritten. */
+  readonly partial?: boolean;
+  /** Holds intermediate values, of which nothing is expected but that they stay inside. */
+  readonly scratch?: boolean;
+}
+
+/** Buffers as bindings of a bind group, by operand. */
+export type Bindings = Readonly<Record<string, GPUBufferBinding>>;
+
+/** Sets pipelines and bind groups and dispatches. */
+export type Recorder = (pass: GPUComputePassEncoder, bindings: Bindings) => void;
+
+export interface Work {
+  readonly operands: readonly Operand[];
+  readonly record: Recorder;
+  /** The same work from rewritten shaders, for the second run; its results may differ in the last bits. */
+  readonly rewritten?: Recorder;
+  /** That in which the indices are clamped and no more, to tell why results differ. */
+  readonly clamped?: () => Promise<Recorder>;
+  /** How often it runs more, to see whether it always gives the same. Default 0. */
+  readonly repeats?: number;
+  /** Names the work in errors. */
+  readonly label: string;
+  /** Awaits the GPU. */
+  readonly patiently?: <T>(promise: Promise<T>) => Promise<T>;
+}
+
+/** What fills memory that nobody may read: numbers, small enough as integers that a loop over them ends. */
+const POISONS = [
+  { f32: 0x7fc0dead, u32: 0xdead1, i32: 0xdead1 },
+  { f32: 0xf179b5a3, u32: 0x5eed7, i32: 0x5eed7 },
+] as const;
+type Poison = 0 | 1;
+
+/** The zone before a binding: the largest alignment that an adapter may ask for. */
+const BEFORE = 256;
+/** The zone after it: as long as the data, since wrong strides reach far, within limits. */
+const SHORTEST_AFTER = 1024;
+const LONGEST_AFTER = 65536;
+
+interface Placed {
+  readonly operand: Operand;
+  readonly buffer: GPUBuffer;
+  /** Words before the zone after the data. */
+  readonly end: number;
+  readonly words: number;
+  readonly binding: GPUBufferBinding;
+}
+
+const roundUp = (value: number, step: number): number => Math.ceil(value / step) * step;
+
+/** The outputs by name. @throws ShaderDefectError saying what is wrong and where. */
+export async function runGuarded(gpu: GPUDevice, work: Work): Promise<Record<string, TypedArray>> {
+  const placed = work.operands.map((operand) => place(gpu, operand));
+  const run = new Runner(gpu, work, placed);
+  try {
+    const first = await run.execute(work.record, () => 0);
+    const second = await run.execute(work.rewritten ?? work.record, () => 1);
+    const outputs = work.operands.filter(isOutput);
+    for (const operand of outputs) checkWritten(work, operand, first[operand.name], second[operand.name]);
+    const exact = work.rewritten === undefined;
+    const differing = run.difference(first, second, exact);
+    if (differing) throw await run.explain(first, differing);
+    for (let i = 0; i < (work.repeats ?? 0); i++) {
+      const again = run.difference(first, await run.execute(work.record, () => 0), true);
+      if (again) throw race(work, again);
+    }
+    return Object.fromEntries(outputs.map((operand) => [operand.name, typed(first[operand.name], operand)]));
+  } finally {
+    for (const { buffer } of placed) buffer.destroy();
+  }
+}
+
+function place(gpu: GPUDevice, operand: Operand): Placed {
+  const bytes = 4 * operand.size;
+  const uniform = operand.access === 'uniform';
+  const end = roundUp(bytes, operand.elementBytes ?? 4);
+  const after = uniform ? 0 : Math.min(LONGEST_AFTER, Math.max(SHORTEST_AFTER, roundUp(bytes, 256)));
+  const size = uniform ? roundUp(bytes, 16) : operand.measured ? Math.max(4, bytes) : roundUp(end + after, 16);
+  const buffer = gpu.createBuffer({
+    label: `${operand.name}, guarded`,
+    size: BEFORE + roundUp(end, 16) + Math.max(after, 16),
+    usage:
+      (uniform ? GPUBufferUsage.UNIFORM : GPUBufferUsage.STORAGE) | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST,
+  });
+  return {
+    operand,
+    buffer,
+    end: (BEFORE + end) / 4,
+    words: buffer.size / 4,
+    binding: { buffer, offset: BEFORE, size },
+  };
+}
+
+type Results = Record<string, Uint32Array>;
+interface Difference {
+  readonly operand: Operand;
+  readonly index: number;
+  readonly count: number;
+}
+/** The poison of an operand: in the zones around it, and in it before it is written. */
+type Poisoning = (operand: Operand, where: 'around' | 'inside') => Poison;
+
+class Runner {
+  readonly #gpu: GPUDevice;
+  readonly #work: Work;
+  readonly #placed: readonly Placed[];
+
+  constructor(gpu: GPUDevice, work: Work, placed: readonly Placed[]) {
+    this.#gpu = gpu;
+    this.#work = work;
+    this.#placed = placed;
+  }
+
+  /** The bits of the outputs after one run. @throws ShaderDefectError when it wrote outside. */
+  async execute(record: Recorder, poisoning: Poisoning): Promise<Results> {
+    const { queue } = this.#gpu;
+    const expected = new Map<string, Uint32Array>();
+    for (const { operand, buffer, words } of this.#placed) {
+      const { name, dtype, data, size } = operand;
+      const filled = new Uint32Array(words).fill(POISONS[poisoning(operand, 'around')][dtype]);
+      const inside = filled.subarray(BEFORE / 4, BEFORE / 4 + size);
+      if (data) inside.set(new Uint32Array(data.buffer, data.byteOffset, size));
+      else inside.fill(POISONS[poisoning(operand, 'inside')][dtype]);
+      queue.writeBuffer(buffer, 0, filled);
+      expected.set(name, filled);
+    }
+    const written = this.#placed.filter(({ operand }) => operand.access === 'read_write');
+    const staging = this.#gpu.createBuffer({
+      label: 'outputs, to be read',
+      size: Math.max(
+        4,
+        written.reduce((sum, { words }) => sum + 4 * words, 0),
+      ),
+      usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+    });
+    try {
+      const encoder = this.#gpu.createCommandEncoder();
+      const pass = encoder.beginComputePass();
+      record(pass, Object.fromEntries(this.#placed.map(({ operand, binding }) => [operand.name, binding])));
+      pass.end();
+      let offset = 0;
+      for (const { buffer, words } of written) {
+        encoder.copyBufferToBuffer(buffer, 0, staging, offset, 4 * words);
+        offset += 4 * words;
+      }
+      queue.submit([encoder.finish()]);
+      const mapped = staging.mapAsync(GPUMapMode.READ);
+      await (this.#work.patiently ? this.#work.patiently(mapped) : mapped);
+      const all = new Uint32Array(staging.getMappedRange().slice(0));
+      const results: Results = {};
+      let first = 0;
+      for (const { operand, words, end } of written) {
+        const found = all.subarray(first, first + words);
+        this.#checkGuards(operand, found, expected.get(operand.name)!, end);
+        results[operand.name] = found.subarray(BEFORE / 4, BEFORE / 4 + operand.size);
+        first += words;
+      }
+      return results;
+    } finally {
+      staging.destroy();
+    }
+  }
+
+  #checkGuards(operand: Operand, found: Uint32Array, expected: Uint32Array, end: number): void {
+    const begin = BEFORE / 4;
+    for (let i = 0; i < found.length; i = i === begin - 1 ? end : i + 1) {
+      if (found[i] === expected[i]) continue;
+      const where =
+        i < begin
+          ? `${begin - i} before its first`
+          : `element ${i - begin}, ${i - begin - operand.size + 1} past its last`;
+      throw new ShaderDefectError(
+        `${this.#work.label} writes outside of ${operand.name} (${operand.size} elements): ${where}.`,
+        'Compare the index with the size before writing.',
+      );
+    }
+  }
+
+  /** The first output that is not the same in both, bit for bit or but for rounding. */
+  difference(a: Results, b: Results, exact: boolean): Difference | undefined {
+    for (const operand of this.#work.operands.filter(isOutput)) {
+      const [x, y] = [a[operand.name], b[operand.name]];
+      const floats = operand.dtype === 'f32' && !exact;
+      const [fx, fy] = [x, y].map((bits) => typed(bits, operand));
+      let largest = 0;
+      if (floats) for (const value of fx) if (Number.isFinite(value)) largest = Math.max(largest, Math.abs(value));
+      const same = (i: number): boolean =>
+        (operand.partial === true && isUnwritten(operand, x[i], y[i])) ||
+        (operand.dtype === 'f32' && Number.isNaN(fx[i]) && Number.isNaN(fy[i])) ||
+        (floats && (fx[i] === fy[i] || Math.abs(fx[i] - fy[i]) <= 1e-5 * largest));
+      let index = -1;
+      let count = 0;
+      for (let i = x.length - 1; i >= 0; i--) {
+        if (x[i] === y[i] || same(i)) continue;
+        index = i;
+        count++;
+      }
+      if (count > 0) return { operand, index, count };
+    }
+    return undefined;
+  }
+
+  /** Why results change with the poison or with the rewritten shader: by changing one thing at a time. */
+  async explain(first: Results, found: Difference): Promise<ShaderDefectError> {
+    const work = this.#work;
+    const changes = async (record: Recorder, poisoning: Poisoning): Promise<Difference | undefined> =>
+      this.difference(first, await this.execute(record, poisoning), record === work.record);
+    const again = await changes(work.record, () => 0);
+    if (again) return race(work, again);
+    const clamped = await work.clamped?.();
+    for (const record of clamped ? [work.record, clamped] : [work.record]) {
+      for (const { operand } of this.#placed) {
+        const of =
+          (where: 'around' | 'inside'): Poisoning =>
+          (one, at) =>
+            one === operand && at === where ? 1 : 0;
+        const around = await changes(record, of('around'));
+        if (around) {
+          return new ShaderDefectError(
+            `${work.label} reads outside of ${operand.name} (${operand.size} elements): what lies there changes ${describe(
+              around,
+            )}.`,
+            'Compare the index with the size before reading.',
+          );
+        }
+        const inside = await changes(record, of('inside'));
+        if (inside) {
+          return new ShaderDefectError(
+            `${work.label} reads ${operand.name} before writing it: what it held changes ${describe(inside)}.`,
+            'Write it first, or give it the values to start with.',
+          );
+        }
+      }
+      // Clamped to the guard zone, an index far outside reads what a driver had hidden.
+      const far = record === clamped ? await changes(record, () => 0) : undefined;
+      if (far) {
+        return new ShaderDefectError(
+          `${work.label} reads far outside of a buffer: clamping its indices changes ${describe(far)}.`,
+          'Compare the index with the size before reading; a negative index becomes a very large one.',
+        );
+      }
+    }
+    return new ShaderDefectError(
+      `${work.label} depends on the order of its invocations: reversed, ${describe(found)} changes.`,
+      'Look for a workgroupBarrier that is missing, or for two invocations that write one element.',
+    );
+  }
+}
+
+function checkWritten(work: Work, operand: Operand, first: Uint32Array, second: Uint32Array): void {
+  if (operand.data || operand.partial) return;
+  let earliest = -1;
+  let count = 0;
+  for (let i = first.length - 1; i >= 0; i--) {
+    if (!isUnwritten(operand, first[i], second[i])) continue;
+    earliest = i;
+    count++;
+  }
+  if (count === 0) return;
+  throw new ShaderDefectError(
+    `${work.label} leaves ${count} of ${operand.size} elements of ${operand.name} unwritten, the first at ${earliest}.`,
+    'Dispatch enough workgroups, or name it as partial if the rest is of no use.',
+  );
+}
+
+/** Holds the poison it was filled with in both runs. */
+const isUnwritten = ({ dtype, data }: Operand, first: number, second: number): boolean =>
+  !data && first === POISONS[0][dtype] && second === POISONS[1][dtype];
+
+const isOutput = ({ access, scratch }: Operand): boolean => access === 'read_write' && !scratch;
+
+const race = (work: Work, difference: Difference): ShaderDefectError =>
+  new ShaderDefectError(
+    `${work.label} is not deterministic: run again on the same inputs, ${describe(difference)} changes.`,
+    'Two invocations race for one element: write it from one, or with atomics.',
+  );
+
+const describe = ({ operand, index, count }: Difference): string =>
+  `${operand.name} at ${placeOf(index)}${count > 1 ? ` and ${count - 1} more` : ''}`;
+
+function typed(bits: Uint32Array, { dtype }: Operand): TypedArray {
+  const values = arrayOf(dtype, bits.length);
+  new Uint32Array(values.buffer).set(bits);
+  return values;
+}
