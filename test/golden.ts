@@ -1,7 +1,13 @@
 /** Golden files: results of the original program, in test/golden. */
-import { fileURLToPath } from 'node:url';
+import { checkpointFailure } from '@cim/tools/formats/bytes';
+import { parseSafetensors } from '@cim/tools/formats/safetensors-content';
 import { Golden } from '@cim/tools/verify/golden';
+import { readTestFile } from './files.ts';
 
 /** Reads `test/golden/NAME.safetensors`. `cim verify` compares whole files; tests take inputs from them. */
-export const golden = (name: string): Promise<Golden> =>
-  Golden.read(fileURLToPath(new URL(`./golden/${name}.safetensors`, import.meta.url)));
+export async function golden(name: string): Promise<Golden> {
+  const file = `golden/${name}.safetensors`;
+  const bytes = await readTestFile(file);
+  const read = async (position: number, length: number) => bytes.slice(position, position + length);
+  return Golden.read(file, await parseSafetensors({ size: bytes.length, read }, checkpointFailure(file)));
+}

@@ -1,16 +1,12 @@
-import { readFileSync } from 'node:fs';
-import { gunzipSync } from 'node:zlib';
 import { classificationMap } from '@cim/model/evaluate/classification';
 import { cocoStatistics, evaluateCoco } from '@cim/model/evaluate/coco';
 import { type CocoJson, type CocoResult, EvaluationError } from '@cim/model/evaluate/coco-json';
 import { corLoc } from '@cim/model/evaluate/voc-boxes';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { readTestJson } from '../files.ts';
 
-const read = (name: string): unknown => {
-  const bytes = readFileSync(new URL(`../golden/coco/${name}`, import.meta.url));
-  return JSON.parse((name.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString());
-};
+const read = (name: string): Promise<unknown> => readTestJson(`golden/coco/${name}`);
 
 function close(actual: ArrayLike<number>, expected: ArrayLike<number>, label: string): void {
   assert.is(actual.length, expected.length, `${label}: length`);
@@ -28,15 +24,15 @@ test('names the 12 statistics', () => {
   );
 });
 
-test('no detections and no objects', () => {
-  const gt = read('small_gt.json') as CocoJson;
+test('no detections and no objects', async () => {
+  const gt = (await read('small_gt.json')) as CocoJson;
   assert.equal(evaluateCoco(gt, [], { type: 'segm' }).stats[0], 0);
   assert.equal(evaluateCoco({ ...gt, annotations: [] }, [], { type: 'bbox' }).stats, Array(12).fill(-1));
 });
 
-test('refuses results that do not fit', () => {
-  const gt = read('small_gt.json') as CocoJson;
-  const [box] = read('small_dt_bbox.json') as CocoResult[];
+test('refuses results that do not fit', async () => {
+  const gt = (await read('small_gt.json')) as CocoJson;
+  const [box] = (await read('small_dt_bbox.json')) as CocoResult[];
   const isEvaluationError = (error: Error): boolean => error instanceof EvaluationError;
   assert.throws(() => evaluateCoco(gt, [{ ...box, image_id: 123456 }], { type: 'bbox' }), isEvaluationError);
   assert.throws(() => evaluateCoco(gt, [box], { type: 'segm' }), isEvaluationError);

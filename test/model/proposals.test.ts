@@ -5,7 +5,7 @@ import { MergeQueue } from '@cim/model/proposals/merge-queue';
 import { PROPOSAL_DEFAULTS, type Proposals, proposeMasks } from '@cim/model/proposals/proposals';
 import { ShapeError } from '@cim/runtime/errors';
 import { randomArray, testDevice } from '@cim/runtime/testing';
-import { demoScene } from '@cim/tools/demo-data/write';
+import { demoScene } from '@cim/tools/demo-data/picture';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 

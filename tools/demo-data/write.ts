@@ -2,12 +2,12 @@
 
 import { join } from 'node:path';
 import { encodeRle, runsBox, runsOfMask } from '@cim/model/evaluate/rle';
-import { Generator } from '@cim/runtime';
 import sharp from 'sharp';
 import { ConfigError } from '../errors.ts';
 import { writeFileAtomic } from '../formats/atomic.ts';
 import { objectClasses } from './objects.ts';
-import { drawScene, type Scene } from './scene.ts';
+import { demoScene, FIRST_ID } from './picture.ts';
+import type { Scene } from './scene.ts';
 
 export interface DemoDataOptions {
   readonly seed?: number;
@@ -20,23 +20,7 @@ export interface DemoDataOptions {
   readonly onProgress?: (done: number, total: number) => void;
 }
 
-/** Ids of the validation pictures start here, so that they do not depend on how many others there are. */
-const FIRST_ID = { train: 1, val: 100_001 } as const;
-type Split = keyof typeof FIRST_ID;
-/** A picture draws far fewer random numbers than this; each starts at a multiple of it. */
-const COUNTERS_A_PICTURE = 2 ** 24;
-
 const categories = objectClasses.map(({ name }, i) => ({ id: i + 1, name, supercategory: 'demo' }));
-
-/** Picture `index` of a split; the classes lead in turn. It depends on the seed, the split, the index and the size alone. */
-export function demoScene(seed: number, split: Split, index: number, width: number, height: number): Scene {
-  return drawScene(
-    index % objectClasses.length,
-    width,
-    height,
-    new Generator(seed, (FIRST_ID[split] + index) * COUNTERS_A_PICTURE),
-  );
-}
 
 /**
  * Draws the data set into `folder`: `JPEGImages/*.jpg`, `annotations/{train,val}.json` with exact masks, `README.txt`.

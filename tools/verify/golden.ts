@@ -1,8 +1,7 @@
-import { basename } from 'node:path';
 import type { ParameterStore } from '@cim/model/nn/parameters';
 import type { Device, Parameter, Tensor } from '@cim/runtime';
 import { DataError } from '../errors.ts';
-import { readSafetensors, type SafeTensor } from '../formats/safetensors.ts';
+import type { LazySafeTensor, SafeTensor, Safetensors } from '../formats/safetensors-content.ts';
 
 /** Inputs and outputs of the original program, one .safetensors file (test/golden/README.md has the conventions). */
 export class Golden {
@@ -11,9 +10,12 @@ export class Golden {
   readonly #metadata: Readonly<Record<string, string>>;
   readonly tensors: ReadonlyMap<string, SafeTensor>;
 
-  static async read(file: string): Promise<Golden> {
-    const { metadata, tensors } = await readSafetensors(file);
-    return new Golden(file, metadata, tensors);
+  /** @param file whose content it is. */
+  static async read(file: string, { metadata, tensors }: Safetensors<LazySafeTensor>): Promise<Golden> {
+    const whole = new Map<string, SafeTensor>();
+    for (const [name, { dtype, shape, read }] of tensors)
+      whole.set(name, { dtype, shape, data: await read() } as SafeTensor);
+    return new Golden(file, metadata, whole);
   }
 
   private constructor(
@@ -21,7 +23,7 @@ export class Golden {
     metadata: Readonly<Record<string, string>>,
     tensors: ReadonlyMap<string, SafeTensor>,
   ) {
-    this.name = basename(file, '.safetensors');
+    this.name = file.replace(/^.*[\\/]|\.safetensors$/g, '');
     this.#file = file;
     this.#metadata = metadata;
     this.tensors = tensors;

@@ -19,7 +19,7 @@ import { training } from './cases/training.ts';
 import { vocBoxes } from './cases/voc-boxes.ts';
 import type { Comparison } from './compare.ts';
 import { type Case, findCases } from './find-cases.ts';
-import { Golden } from './golden.ts';
+import { readGolden } from './read-golden.ts';
 
 const KINDS: readonly CaseKind[] = [
   operations,
@@ -99,7 +99,7 @@ export async function runCase(device: Device, { name, file, kind }: Case): Promi
   if (!kind) return { case: name, status: 'not covered', comparisons: [], seconds: seconds() };
   try {
     const comparisons = await ('check' in kind
-      ? kind.check(device, await Golden.read(file))
+      ? kind.check(device, await readGolden(file))
       : kind.checkFile(file, device));
     await device.check();
     const passed = comparisons.length > 0 && comparisons.every((c) => c.passed);

@@ -5,7 +5,7 @@ import { readPickle } from '../../formats/pickle.ts';
 import { readTorch, TorchTensor } from '../../formats/torch.ts';
 import type { FileKind } from '../case.ts';
 import { type Comparison, compare, compareExactly, tolerances } from '../compare.ts';
-import { Golden } from '../golden.ts';
+import { readGolden } from '../read-golden.ts';
 
 /** A value by its path of keys, `optimizer.state.0.momentum_buffer`; arrays are leaves. */
 type Leaves = Map<string, unknown>;
@@ -77,7 +77,7 @@ const plain = (value: unknown): unknown =>
 const PROVENANCE = ['case', 'source'];
 
 async function check(file: string): Promise<Comparison[]> {
-  const golden = await Golden.read(`${file}.expected.safetensors`);
+  const golden = await readGolden(`${file}.expected.safetensors`);
   const value = (await readValue(file)) as Map<string, unknown>;
   const leaves = flatten(value, '', new Map());
   const comparisons: Comparison[] = [];
