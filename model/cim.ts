@@ -174,7 +174,7 @@ export class Cim {
 
   /**
    * Class and IoU probabilities of every proposal, image by image. Batch norm statistics are frozen.
-   * @param options.recompute less memory for more time: parts of the backbone run again in the backward pass.
+   * @param options `recompute`: less memory for more time: parts of the backbone run again in the backward pass.
    */
   forward(
     tape: Tape,

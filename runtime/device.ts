@@ -49,7 +49,7 @@ export interface DeviceOptions {
   readonly trace?: boolean;
   /**
    * How kernels are chosen: `off` by estimated work alone; `cached`, the default, by what earlier tuning on this adapter
-   * found and by shipped tables; `background` too, for what {@link BackgroundTuning} goes on to tune.
+   * found and by shipped tables; `background` too, for what `BackgroundTuning` goes on to tune.
    */
   readonly tuning?: TuningMode;
   /** Kernels by class of shapes, before all others: what {@link Variants.used} of an earlier device said. */

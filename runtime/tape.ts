@@ -229,7 +229,7 @@ export class Tape {
    * Differentiates the sum of all recorded loss terms, of all seeds, and of Σ output·gradient if given. Gradients of
    * parameters accumulate in `parameter.grad`; activations are freed unless kept.
    *
-   * @param options.retain keeps everything recorded, so that other gradients of the output can follow; the device's scope
+   * @param options `retain` keeps everything recorded, so that other gradients of the output can follow; the device's scope
    *   frees it.
    */
   backward(output?: Tensor, gradient?: Tensor, { retain = false }: { retain?: boolean } = {}): void {

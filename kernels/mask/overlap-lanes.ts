@@ -1,5 +1,5 @@
 /**
- * The overlap maps of {@link pairwiseOverlap} for software GPUs, where loads dominate.
+ * The overlap maps of `pairwiseOverlap` for software GPUs, where loads dominate.
  *
  * Proposals are local, so most words are 0. The words of a mask are dealt into blocks of 16 rows of the image by 32 pixels:
  * word k belongs to the row y that its first pixel lies in, and is the s-th word of that row. Only pairs of masks that
@@ -9,7 +9,7 @@
  * 2. `orderMasks`      sorts the masks along a Z-order curve, so that those of a block lie near each other in `counts`
  * 3. `listBlocks`      per block: which masks touch it, as places in that order
  * 4. `countBlocks`     a subgroup takes a block: four masks a lane as columns, and every mask as a row. Lanes fetch a row's 16
- *                      words together and broadcast them; 16 words of a pair take 5 bit counts ({@link countBits}) and one
+ *                      words together and broadcast them; 16 words of a pair take 5 bit counts (`countBits`) and one
  *                      atomic addition of integers, whose order does not matter
  * 5. `overlapRatios`   turns the counts into the maps
  */
@@ -269,7 +269,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
 }
 
 /**
- * The maps of exact quotients, as {@link pairwiseOverlap} of mask.ts defines them.
+ * The maps of exact quotients, as `pairwiseOverlap` of mask.ts defines them.
  * Binds order u32 [N], counts u32 [N, N], iou and containment [N, N].
  */
 export const overlapRatios = (s: OverlapShape): Kernel<'order' | 'counts' | 'iou' | 'containment'> =>

@@ -43,7 +43,7 @@ export interface AssignShape {
  * Labels every proposal by the surviving pseudo ground truth of the highest IoU: pseudoLabels [N] is −1 (ignored, IoU
  * 0), 0 (background) or class + 1; lossWeights [N] is the score of that pseudo ground truth, for background too, and
  * 0 where ignored; pseudoIou [N] is 0 or 1.
- * Binds iou [N, N], truths u32 [{@link truthsSize}], seedLabels i32 [N], seedWeights [N], and the outputs, pseudoLabels
+ * Binds iou [N, N], truths u32 [`truthsSize`], seedLabels i32 [N], seedWeights [N], and the outputs, pseudoLabels
  * i32.
  */
 export function assignPseudoLabels({
@@ -110,7 +110,7 @@ export interface ClusterShape {
  * Gathers proposals round the centres in `truths` (get_proposal_clusters, pcl.pytorch lib/model/pcl/pcl.py): clusters
  * [N] is the place of the nearest centre in the list, or −1; pseudoLabels [N] its class + 1, 0 (background) or −1
  * (ignored); lossWeights [N] its score, for background too, and 0 where ignored.
- * Binds iou [N, N], truths u32 [{@link truthsSize}], seedLabels i32 [N], seedWeights [N], and the outputs, pseudoLabels
+ * Binds iou [N, N], truths u32 [`truthsSize`], seedLabels i32 [N], seedWeights [N], and the outputs, pseudoLabels
  * and clusters i32.
  */
 export function assignClusters({

@@ -2,7 +2,7 @@
  * Pseudo ground truths of OICR and PCL, as pcl.pytorch (lib/model/pcl/pcl.py) finds them among N proposals, with the
  * IoU of masks where it has that of boxes. Classes take their turn in ascending order, and a proposal serves one class
  * only. Scores are at least 1e-9. Both kernels are one workgroup, and write what `selectPseudoTruths` does: seedLabels
- * [N] (class + 1, or −1), seedWeights [N] (a score, or 0) and `truths` ({@link truthsSize}), here class by class, the best
+ * [N] (class + 1, or −1), seedWeights [N] (a score, or 0) and `truths` (`truthsSize`), here class by class, the best
  * first; all of them survive. The lowest index wins every tie unless said otherwise.
  *
  * - `selectTopProposals`  OICR (Tang et al., CVPR 2017): the proposal of the highest score (_get_highest_score_proposals)
@@ -35,8 +35,7 @@ fn addTruth(place: u32, proposal: u32, class_: u32, score: u32) {
 /**
  * OICR's pseudo ground truths: of every positive class the proposal of the highest score that serves no class before it
  * (Tang et al., CVPR 2017; _get_highest_score_proposals, pcl.pytorch lib/model/pcl/pcl.py).
- * Binds cls and det [N, columns], labels [C] of 0 or 1, seedLabels i32 [N], seedWeights [N], truths u32 [{@link
- * truthsSize}].
+ * Binds cls and det [N, columns], labels [C] of 0 or 1, seedLabels i32 [N], seedWeights [N], truths u32 [`truthsSize`].
  */
 export function selectTopProposals(
   shape: MiningShape,
@@ -117,7 +116,7 @@ export const centresWorkSize = (n: number): number => 7 * n + 1;
  *    score, then the lower index (numpy's unstable order in the original).
  * 3. The `centresPerClass` centres of the highest scores remain.
  * Binds cls and det [N, columns], labels [C] of 0 or 1, iou [N, N], work u32 [{@link centresWorkSize}], seedLabels i32
- * [N], seedWeights [N], truths u32 [{@link truthsSize}].
+ * [N], seedWeights [N], truths u32 [`truthsSize`].
  */
 export function selectClusterCentres({
   graphThreshold,

@@ -25,7 +25,7 @@ export type Pooling =
 
 /**
  * A fully convolutional image classifier: backbone and a 1×1 convolution give one response map per class,
- * pooled to a score. Its maps locate classes (peaks), its backbone initialises {@link Cim}, which has the same names.
+ * pooled to a score. Its maps locate classes (peaks), its backbone initialises `Cim`, which has the same names.
  */
 export class Classifier {
   /** As given. */
@@ -64,8 +64,8 @@ export class Classifier {
   /**
    * Records the multi-label soft margin loss of a batch.
    * @param targets [B, C], 0 or 1.
-   * @param options.batchStatistics whether batch norm uses, and updates from, the batch's statistics.
-   * @param options.weight of the loss in the differentiated total; the returned loss is without it.
+   * @param options `batchStatistics`: whether batch norm uses, and updates from, the batch's statistics.
+   *   `weight`: of the loss in the differentiated total; the returned loss is without it.
    * @returns the loss [1] and the class scores [B, C].
    */
   loss(

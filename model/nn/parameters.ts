@@ -62,7 +62,7 @@ export class ParameterStore {
 
   /**
    * @param generator draws initial values; null leaves them unset, for all of them will be loaded.
-   * @param options.trains without, nothing has a gradient: half the memory, for inference.
+   * @param options without `trains` nothing has a gradient: half the memory, for inference.
    */
   constructor(device: Device, generator: Generator | null, { trains = true }: StoreOptions = {}) {
     this.device = device;
@@ -213,7 +213,7 @@ export class ParameterStore {
 
   /**
    * Loads tensors by name, see {@link loadState}.
-   * @param strict every name must exist on both sides; otherwise only common names are loaded.
+   * @param options `strict`, true unless given: every name must exist on both sides; otherwise only common names are loaded.
    * @throws StateDictError that lists missing, unknown and misshapen names.
    */
   load(state: StateDict, options: { strict?: boolean } = {}): Promise<LoadReport> {

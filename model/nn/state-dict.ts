@@ -50,7 +50,7 @@ export const stateOf = (weights: ReadonlyMap<string, Weight>): Map<string, LazyT
 
 /**
  * Loads weights by name; lazy tensors a piece at a time, so that host memory stays small whatever the size.
- * @param strict every name must exist on both sides; otherwise only common names are loaded.
+ * @param options `strict`, true unless given: every name must exist on both sides; otherwise only common names are loaded.
  * @throws StateDictError that lists missing, unknown and misshapen names; nothing has been loaded then.
  */
 export async function loadState(

@@ -28,7 +28,7 @@ export interface ResponseMaps {
  * 10. In cells of the maps.
  *
  * @param labels class indices, without the background
- * @param options.everyClass false leaves a class without a peak above the threshold out (lib/prm/prm_model.py)
+ * @param options `everyClass`: false leaves a class without a peak above the threshold out (lib/prm/prm_model.py)
  */
 export function findPeaks(
   { values, peakMap, height, width }: ResponseMaps,

@@ -16,9 +16,9 @@ export interface LocatedPeaks {
  * Looks for the peaks of an image's classes.
  *
  * @param image [1, 3, H, W], normalised.
- * @param options.labels class indices, each of which gets a peak; null: the classes that score 0 or more, as far as they
+ * @param options `labels`: class indices, each of which gets a peak; null: the classes that score 0 or more, as far as they
  *   have peaks above the threshold.
- * @param options.threshold response above which every peak counts.
+ *   `threshold`: response above which every peak counts.
  */
 export async function locatePeaks(
   device: Device,

@@ -6,7 +6,7 @@ import type { Recipe } from '../recipe/recipe.ts';
  * ResNet-50 that starts from ImageNet, peak stimulation on maps enlarged to 112 × 112, batches of 16 mirrored at random, SGD
  * at 0.01, the pre-trained part a hundred times slower.
  *
- * @param options.weights the file it starts from; with 0 steps it is used as it is.
+ * @param options `weights`: the file it starts from; with 0 steps it is used as it is.
  */
 export const prmClassifier = ({ weights, steps }: { weights: string; steps: number }): Recipe['classifier'] => ({
   backbone: resnet50({ stages: 4, freezeAt: 0 }),

@@ -83,7 +83,7 @@ export class FoldedBatchNorm {
 }
 
 /**
- * {@link conv2d}, normalised by frozen statistics: one convolution, whose result before the normalisation is never stored.
+ * `conv2d`, normalised by frozen statistics: one convolution, whose result before the normalisation is never stored.
  * The residual is added after the normalisation. Gradients reach weight and bias of both.
  */
 export function convBatchNorm2d(

@@ -48,7 +48,7 @@ const GAIN = 0.97;
 /**
  * Tries the candidates of an operation on the device: each must give the sums of a f64 reference, then those that do
  * are timed by turns.
- * @returns verdicts on all candidates and the name of the fastest; {@link Variants.adopt} has it run.
+ * @returns verdicts on all candidates and the name of the fastest; `Variants.adopt` has it run.
  * @throws CandidateError when a candidate breaks the device.
  */
 export async function tuneOperation(
