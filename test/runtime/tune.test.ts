@@ -1,35 +1,21 @@
-/** The tuner on candidates that are right, wrong, slow, or take their process with them; what it keeps, and who uses it. */
-import { execFile } from 'node:child_process';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
-import { convForwardOperation, gemmOperation, type Operation, operationOf, PORTABLE } from '@cim/kernels';
-import { Device, type ReportedError, TuningFileError, Variants } from '@cim/runtime';
-import { TuningProcess } from '@cim/runtime/platform/tuning-process';
-import { FileStore } from '@cim/runtime/platform/tuning-store';
+/** The tuner on candidates that are right, wrong or slow; who uses what it found. */
+import { convForwardOperation, gemmOperation, type Operation, PORTABLE } from '@cim/kernels';
+import { Device, TuningFileError, Variants } from '@cim/runtime';
 import { testDevice, testDriver } from '@cim/runtime/testing';
 import { BackgroundTuning } from '@cim/runtime/tune/background';
-import { type Environment, hashText, parseTable, planHash, type TunedEntry } from '@cim/runtime/tune/entry';
+import { hashText, parseTable, type TunedEntry } from '@cim/runtime/tune/entry';
 import { openWinners } from '@cim/runtime/tune/open';
-import { shippedFor } from '@cim/runtime/tune/shipped';
 import { MemoryStore } from '@cim/runtime/tune/store';
 import { tuneOperation } from '@cim/runtime/tune/tune';
 import { Winners } from '@cim/runtime/tune/winners';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { rejection } from '../rejection.ts';
-import { temporaryFolder } from '../tools/tiny-run.ts';
 import { fakeOperation } from './fake-operation.ts';
+import { entryOf, environment, estimated, other, product, won } from './tuned.ts';
 
 const test = suite('tune');
 const device = await testDevice();
-const environment: Environment = {
-  ...{ vendor: 'v', architecture: 'a', device: 'd', description: 'D' },
-  driver: 'software',
-  implementation: 'webgpu 1',
-};
-
 test('a wrong candidate never wins, nor one that forgets elements, is slow or does not fit', async () => {
   const before = device.memoryUse.live;
   const { heuristic, winner, candidates } = await tuneOperation(
@@ -73,91 +59,6 @@ test('what was wrong is not tried again until its source changes', async () => {
   assert.equal(await tried(candidates), ['right', 'timing']);
   const old = { ...candidates, wrong: { ...candidates.wrong, hash: 'other' } };
   assert.equal(await tried(old), ['right', 'wrong', 'timing']);
-});
-
-test('candidates that hang, crash or break the device cost one process each, and the others are tuned', async () => {
-  const worker = new URL('fake-tuning-worker.ts', import.meta.url).href;
-  const tuner = new TuningProcess({ driver: testDriver() }, 3, worker);
-  try {
-    const { winner, candidates } = await tuner.tune(fakeOperation('broken', 'hanging', 'wrong', 'crashing'));
-    assert.is(winner, 'right');
-    assert.is(candidates.broken.status, 'failed');
-    assert.match(candidates.broken.message!, 'fake.broken does not compile');
-    assert.is(candidates.hanging.status, 'timeout');
-    assert.is(candidates.hanging.seconds, 3);
-    assert.is(candidates.wrong.status, 'wrong');
-    assert.is(candidates.crashing.status, 'failed');
-    // Known verdicts spare the next tuning all of that.
-    const again = await tuner.tune(fakeOperation('broken', 'hanging', 'crashing'), candidates);
-    assert.is(again.winner, 'right');
-    assert.equal(again.candidates.hanging, candidates.hanging);
-  } finally {
-    await tuner.close();
-  }
-});
-
-const entryOf = (operation: Operation, winner: string): TunedEntry => {
-  const candidate = [...operation.candidates(PORTABLE)].find(({ name }) => name === winner)!;
-  const hash = planHash(candidate.plan(operation.plain));
-  const { family, shape } = operation;
-  return { family, shape, heuristic: 'x', winner, candidates: { [winner]: { status: 'timed', hash, seconds: 1 } } };
-};
-
-const product = gemmOperation({ m: 100, n: 64, k: 640 });
-const [estimated, other] = [...product.candidates(PORTABLE)].map(({ name }) => name);
-const won = entryOf(product, other);
-
-test('files: what is written is read by others; damage is a warning, and a new result replaces it', () => {
-  const root = temporaryFolder('tuning');
-  const warnings: ReportedError[] = [];
-  const open = (where: Environment): FileStore => new FileStore(where, (warning) => warnings.push(warning), root);
-  const store = open(environment);
-  assert.is(store.read(product.key), undefined);
-  assert.equal(store.keys(), []);
-  store.write(product.key, won);
-  assert.equal(open(environment).read(product.key), won);
-  assert.equal(open(environment).keys(), [product.key]);
-  assert.is(open({ ...environment, implementation: 'webgpu 2' }).read(product.key), undefined);
-  assert.is(open({ ...environment, description: 'D 2' }).read(product.key), undefined);
-  assert.equal(warnings, []);
-
-  const file = join(store.folder, `${product.key}.json`);
-  const damages = [
-    '',
-    '{"entry": {"family"',
-    '[]',
-    '{"entry": {}}',
-    JSON.stringify({ entry: { ...won, winner: 'no' } }),
-  ];
-  for (const text of damages) {
-    writeFileSync(file, text);
-    assert.is(store.read(product.key), undefined, text);
-  }
-  assert.is(warnings.length, damages.length);
-  for (const warning of warnings) {
-    assert.instance(warning, TuningFileError);
-    assert.match(warning.message, file);
-  }
-  store.write(product.key, won);
-  assert.equal(store.read(product.key), won);
-});
-
-test('processes that write at the same time lose nothing', async () => {
-  const root = temporaryFolder('tuning');
-  const script = fileURLToPath(new URL('store-writer.ts', import.meta.url));
-  const run = (name: string): Promise<unknown> =>
-    promisify(execFile)(process.execPath, [
-      ...['--import', 'tsx', script, root, name],
-      ...[JSON.stringify(environment), JSON.stringify(won)],
-    ]);
-  await Promise.all([run('one'), run('two')]);
-  const store = new FileStore(environment, assert.unreachable, root);
-  assert.is(store.keys().length, 81);
-  for (const key of store.keys()) assert.equal(store.read(key), won);
-  assert.equal(
-    readdirSync(store.folder).filter((file) => !file.endsWith('.json')),
-    [],
-  );
 });
 
 test('a winner is used for its class while its source is the same; own results go before shipped ones', () => {
@@ -273,18 +174,7 @@ test('a device knows the shipped table of its driver unless tuning is off', asyn
   assert.is(device.variants.winners, undefined);
   const winners = await openWinners(device, assert.unreachable);
   assert.is(winners.environment.driver, device.adapter.driver);
-  assert.match(winners.environment.implementation, /^webgpu \d/);
-});
-
-test('the shipped tables are of known adapters, and their classes are those of their shapes', () => {
-  const tables = new URL('../../runtime/tune/tables/', import.meta.url);
-  for (const file of readdirSync(tables)) {
-    const { environment: where, entries } = parseTable(readFileSync(new URL(file, tables), 'utf8'), file);
-    assert.equal(shippedFor(where), entries, file);
-    for (const [key, entry] of Object.entries(entries)) {
-      assert.is(key.replace(/-f16$/, ''), operationOf(entry)?.key);
-    }
-  }
+  assert.ok(winners.environment.implementation);
 });
 
 test('a table that is none is a typed error', async () => {

@@ -1,5 +1,5 @@
 /** The process that tunes, with candidates that misbehave. */
 import { serveTuning } from '@cim/runtime/platform/tuning-server';
-import { fakeOperation, type Misbehaviour } from './fake-operation.ts';
+import { fakeOperation, type Misbehaviour } from '../runtime/fake-operation.ts';
 
 await serveTuning(({ shape }) => fakeOperation(...(shape as { names: Misbehaviour[] }).names));
