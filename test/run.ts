@@ -1,106 +1,121 @@
 /**
  * Runs every test file, or those whose path contains one of the given words:
  *
- *     npm test -- [--driver auto|hardware|lavapipe|swiftshader] [WORD …]
+ *     npm test -- [--platform node,deno,chromium] [--driver auto|hardware|lavapipe|swiftshader] [WORD …]
  *
- * Each file is a process of its own, so that a crash is the failure of one file. The driver reaches the tests as $CIM_DRIVER.
+ * Kernels, runtime and model are tested on every platform, the rest on Node. The driver reaches the tests of Node and
+ * Deno as $CIM_DRIVER; Chromium has its own.
  */
-import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { Device, DRIVER_CHOICES, isDriverChoice, ReportedError } from '@cim/runtime';
+import { DRIVER_CHOICES, isDriverChoice, ReportedError } from '@cim/runtime';
+import { BrowserUnavailableError } from './browser/index.ts';
+import { openChromium } from './runner/chromium.ts';
+import type { Outcome } from './runner/outcome.ts';
+import { PLATFORMS, type Platform, type PlatformName } from './runner/platform.ts';
+import { openDeno, openNode } from './runner/processes.ts';
+import { formatTable, type Skipped } from './runner/table.ts';
 
 const folder = path.dirname(fileURLToPath(import.meta.url));
 /** Software drivers use every core by themselves: more files at a time only cost memory. */
 const JOBS = Math.min(2, availableParallelism());
-const FILE_TIMEOUT = 10 * 60_000;
+/** Suites that know nothing of the platform. */
+const EVERYWHERE = ['kernels', 'runtime', 'model'];
 
-interface Outcome {
-  readonly file: string;
-  readonly passed: number;
-  readonly failed: number;
-  readonly skipped: number;
-  readonly seconds: number;
-  readonly output: string;
-}
+const suiteOf = (file: string): string => file.split('/')[0];
 
-function runFile(file: string, driver: string): Promise<Outcome> {
-  const begin = performance.now();
-  return new Promise((resolve) => {
-    const child = spawn(process.execPath, ['--import', 'tsx', path.join(folder, file)], {
-      cwd: path.dirname(folder),
-      env: { ...process.env, CIM_DRIVER: driver, NO_COLOR: '1' },
-      stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: FILE_TIMEOUT,
-      killSignal: 'SIGKILL',
-    });
-    let output = '';
-    const collect = (chunk: Buffer): void => {
-      output += chunk;
-    };
-    child.stdout.on('data', collect);
-    child.stderr.on('data', collect);
-    child.on('close', (code, signal) => {
-      const seconds = (performance.now() - begin) / 1000;
-      const count = (name: string): number => Number(new RegExp(`^ +${name}: +(\\d+)$`, 'm').exec(output)?.[1] ?? 0);
-      const [total, passed, skipped] = [count('Total'), count('Passed'), count('Skipped')];
-      let failed = total - passed;
-      if (failed === 0 && (code !== 0 || total + skipped === 0)) {
-        failed = 1;
-        output += signal
-          ? `\nThe process was ended by ${signal}.`
-          : `\nThe process ended with code ${code} after ${total} tests.`;
-      }
-      resolve({ file, passed, failed, skipped, seconds, output });
-    });
-  });
-}
-
-function print({ file, passed, failed, skipped, seconds, output }: Outcome): void {
-  const counts = `${String(passed).padStart(4)} passed${failed > 0 ? `, ${failed} FAILED` : ''}${skipped > 0 ? `, ${skipped} skipped` : ''}`;
-  console.log(`${file.padEnd(44)} ${seconds.toFixed(1).padStart(6)} s ${counts}`);
-  if (failed > 0) console.log(output.replace(/^/gm, '    '));
-}
-
-/** Which driver the tests will find. */
-async function describeDriver(driver: string): Promise<string> {
-  if (!isDriverChoice(driver))
-    throw new RangeError(`--driver is "${driver}"; it must be one of ${DRIVER_CHOICES.join(', ')}.`);
-  const device = await Device.open({ driver });
-  await device.close();
-  return `${device.adapter.driver}: ${device.adapter.description} (${device.adapter.reason})`;
-}
-
-async function main(): Promise<boolean> {
-  const { values, positionals: words } = parseArgs({
-    options: { driver: { type: 'string', default: 'auto' } },
-    allowPositionals: true,
-  });
-  console.log(await describeDriver(values.driver));
+function findFiles(words: readonly string[]): string[] {
   const files = (readdirSync(folder, { recursive: true }) as string[])
+    .map((file) => file.split(path.sep).join('/'))
     .filter((file) => file.endsWith('.test.ts') && !file.includes('node_modules'))
     .filter((file) => words.length === 0 || words.some((word) => file.includes(word)))
     .sort();
   if (files.length === 0) throw new RangeError(`No test file's path contains ${words.join(' or ')}.`);
-  const outcomes: Outcome[] = [];
-  const queue = [...files];
+  return files;
+}
+
+function parsePlatforms(text: string): PlatformName[] {
+  const names = text.split(',');
+  const unknown = names.find((name) => !(PLATFORMS as readonly string[]).includes(name));
+  if (unknown !== undefined)
+    throw new RangeError(`--platform is "${text}": "${unknown}" is none of ${PLATFORMS.join(', ')}.`);
+  return PLATFORMS.filter((name) => names.includes(name));
+}
+
+function print(platform: PlatformName, { file, passed, failed, skipped, seconds, errors }: Outcome): void {
+  const counts = [
+    `${String(passed).padStart(4)} passed`,
+    ...(failed > 0 ? [`${failed} FAILED`] : []),
+    ...(skipped > 0 ? [`${skipped} skipped`] : []),
+  ];
+  console.log(`${platform.padEnd(8)} ${file.padEnd(40)} ${seconds.toFixed(1).padStart(6)} s ${counts.join(', ')}`);
+  if (failed > 0) console.log(errors.replace(/^/gm, '    '));
+}
+
+async function main(): Promise<boolean> {
+  const { values, positionals } = parseArgs({
+    options: {
+      driver: { type: 'string', default: 'auto' },
+      platform: { type: 'string', default: PLATFORMS.join(',') },
+    },
+    allowPositionals: true,
+  });
+  const { driver } = values;
+  if (!isDriverChoice(driver))
+    throw new RangeError(`--driver is "${driver}"; it must be one of ${DRIVER_CHOICES.join(', ')}.`);
+  const files = findFiles(positionals);
+  const portable = files.filter((file) => EVERYWHERE.includes(suiteOf(file)));
+  const openers: Record<PlatformName, () => Promise<Platform>> = {
+    node: () => openNode(driver),
+    deno: () => openDeno(driver),
+    chromium: () => openChromium(portable),
+  };
+
+  const begin = performance.now();
+  const platforms: Platform[] = [];
+  const skipped: Skipped[] = [];
+  const jobs: { platform: Platform; file: string }[] = [];
+  for (const name of parsePlatforms(values.platform)) {
+    const own = name === 'node' ? files : portable;
+    if (own.length === 0) continue;
+    try {
+      const platform = await openers[name]();
+      console.log(`${name.padEnd(8)} ${platform.description}`);
+      platforms.push(platform);
+      jobs.push(...own.map((file) => ({ platform, file })));
+    } catch (error) {
+      if (!(error instanceof BrowserUnavailableError)) throw error;
+      console.log(`${name.padEnd(8)} skipped: ${error.message} ${error.remedy}`);
+      skipped.push({ platform: name, suites: own.map(suiteOf) });
+    }
+  }
+
+  const outcomes: { platform: PlatformName; outcome: Outcome }[] = [];
   const worker = async (): Promise<void> => {
-    for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
-      const outcome = await runFile(file, values.driver);
-      outcomes.push(outcome);
-      print(outcome);
+    for (let job = jobs.shift(); job !== undefined; job = jobs.shift()) {
+      const { platform, file } = job;
+      const start = performance.now();
+      const report = await platform.run(file);
+      const outcome = { ...report, file, seconds: (performance.now() - start) / 1000 };
+      outcomes.push({ platform: platform.name, outcome });
+      print(platform.name, outcome);
     }
   };
   await Promise.all(Array.from({ length: JOBS }, worker));
+  await Promise.all(platforms.map((platform) => platform.close()));
 
+  const broken = outcomes.filter(({ outcome }) => outcome.failed > 0);
+  if (broken.length > 0)
+    console.log(`\nFailed: ${broken.map(({ platform, outcome }) => `${outcome.file} on ${platform}`).join(', ')}`);
   const sum = (key: 'passed' | 'failed' | 'skipped'): number =>
-    outcomes.reduce((total, outcome) => total + outcome[key], 0);
-  const broken = outcomes.filter(({ failed }) => failed > 0);
-  if (broken.length > 0) console.log(`\nFailed: ${broken.map(({ file }) => file).join(', ')}`);
-  console.log(`\n${sum('passed')} passed, ${sum('failed')} failed, ${sum('skipped')} skipped`);
+    outcomes.reduce((total, { outcome }) => total + outcome[key], 0);
+  const leftOut = skipped.reduce((total, { suites }) => total + suites.length, 0);
+  console.log(`\n${formatTable(outcomes, skipped)}`);
+  console.log(`\n${((performance.now() - begin) / 60_000).toFixed(1)} minutes`);
+  console.log(`\n${sum('passed')} passed, ${sum('failed')} failed, ${sum('skipped') + leftOut} skipped`);
   return broken.length === 0;
 }
 
