@@ -35,7 +35,7 @@ interface Measures {
 
 /**
  * Every node of the trees, and the unions of adjacent pairs among the longest-lived nodes of a tree, whose area is in
- * ({@link areas} shares of the image, exclusive). The same region may appear several times.
+ * (`areas` shares of the image, exclusive). The same region may appear several times.
  */
 export function gatherCandidates(
   leaves: Leaves,
