@@ -46,6 +46,7 @@ export class MemoryPool {
   /** Free blocks by capacity; the Map's order is irrelevant, `#idle` keeps age. */
   readonly #free = new Map<number, Block[]>();
   readonly #idle = new Set<Block>();
+  readonly #buffers = new Set<GPUBuffer>();
   #idleBytes = 0;
   #nextId = 1;
   #live = 0;
@@ -71,6 +72,11 @@ export class MemoryPool {
     return { live: this.#live, requested: this.#requested, peak: this.#peak, reserved: this.#reserved };
   }
 
+  /** Whether the buffer is one of the pool's, held by a tensor or free. */
+  owns(buffer: GPUBuffer): boolean {
+    return this.#buffers.has(buffer);
+  }
+
   /**
    * A block of at least `bytes`, its content arbitrary.
    * @throws OutOfMemoryError when the budget has no room.
@@ -93,6 +99,7 @@ export class MemoryPool {
         size: capacity,
         usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST,
       });
+      this.#buffers.add(buffer);
       block = { id: this.#nextId++, buffer, capacity, requested: 0 };
       this.#reserved += capacity;
     }
@@ -137,6 +144,7 @@ export class MemoryPool {
       bin.splice(bin.indexOf(block), 1);
       this.#onDestroy(block);
       block.buffer.destroy();
+      this.#buffers.delete(block.buffer);
       this.#idleBytes -= block.capacity;
       this.#reserved -= block.capacity;
       bytes -= block.capacity;

@@ -6,6 +6,15 @@
 export { expectClose, type Tolerance, ulpDistance } from './close.ts';
 export { type Case, combine } from './combine.ts';
 export { testDevice, testDriver } from './device.ts';
+export {
+  type GpuTest,
+  type GpuTestContext,
+  type GpuTestOptions,
+  gpuTests,
+  SanitizerError,
+  type Surroundings,
+} from './gpu-test.ts';
+export { type Differentiable, expectGradients, type GradientOptions } from './gradients.ts';
 export { type Bindings, type Operand, type Recorder, runGuarded, ShaderDefectError, type Work } from './guarded.ts';
 export { executePlan, runKernel } from './kernel.ts';
 export { EXTREMES, type Extreme, randomArray, randomIntegers, withExtremes } from './random.ts';
