@@ -1,5 +1,5 @@
 /** Plain f64 references of the pooling kernels. */
-import type { PoolShape, Window } from './pool.ts';
+import type { MeanFilterShape, PoolShape, Window } from './pool.ts';
 
 /** Calls `visit` with the flat index of every output and those of the inputs it reads, in row-major order. */
 function visitOutputs(
@@ -57,6 +57,31 @@ export function adaptiveAvgPool2d(x: ArrayLike<number>, s: PoolShape): Float64Ar
 export function adaptiveAvgPool2dBackward(dy: ArrayLike<number>, s: PoolShape): Float64Array {
   const dx = new Float64Array(s.planes * s.height * s.width);
   visitOutputs(s, binCells, (o, from) => {
+    for (const i of from) dx[i] += dy[o] / from.length;
+  });
+  return dx;
+}
+
+const filterShape = ({ planes, height, width, radius }: MeanFilterShape) => ({
+  shape: { planes, height, width, outHeight: height, outWidth: width },
+  cells: windowCells({ kernel: 2 * radius + 1, stride: 1, padding: radius }),
+});
+
+/** Mean of the window around every cell, [P, H, W]. */
+export function meanFilter(x: ArrayLike<number>, s: MeanFilterShape): Float64Array {
+  const y = new Float64Array(s.planes * s.height * s.width);
+  const { shape, cells } = filterShape(s);
+  visitOutputs(shape, cells, (o, from) => {
+    y[o] = from.reduce((sum, i) => sum + x[i], 0) / from.length;
+  });
+  return y;
+}
+
+/** Gradient of {@link meanFilter}, [P, H, W]. */
+export function meanFilterBackward(dy: ArrayLike<number>, s: MeanFilterShape): Float64Array {
+  const dx = new Float64Array(s.planes * s.height * s.width);
+  const { shape, cells } = filterShape(s);
+  visitOutputs(shape, cells, (o, from) => {
     for (const i of from) dx[i] += dy[o] / from.length;
   });
   return dx;

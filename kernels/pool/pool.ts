@@ -5,6 +5,7 @@
  *                        the gradient (PyTorch's rule)
  * - `adaptiveAvgPool2d`  mean of the cells ⌊o·H/outHeight⌋ … ⌈(o+1)·H/outHeight⌉ − 1, likewise across; [1, 1] is the
  *                        global average
+ * - `meanFilter`         mean of the window around each cell, sizes kept
  *
  * Gradients are gathered: each cell sums over the outputs that read it. CPU references: pool.reference.ts.
  */
@@ -186,6 +187,74 @@ ${linearIndex(WORKGROUP)}${split('height', 'width')}
       sum += dy[(plane * u.outHeight + r) * u.outWidth + c] / f32((tall.y - tall.x) * (wide.y - wide.x));
     }
   }
+  dx[i] = sum + select(0.0, dx[i], u.accumulate == 1u);
+}`,
+  });
+}
+
+/** Planes [P, H, W] and windows of 2·radius + 1 cells a side. */
+export interface MeanFilterShape {
+  /** N·C. */
+  readonly planes: number;
+  /** H. */
+  readonly height: number;
+  /** W. */
+  readonly width: number;
+  /** Cells on either side of the middle one. */
+  readonly radius: number;
+}
+
+const filterUniforms = ({ planes, height, width, radius }: MeanFilterShape) => ({
+  items: u32(planes * height * width),
+  height: u32(height),
+  width: u32(width),
+  radius: u32(radius),
+});
+
+/** WGSL: the sum over the window around item i of [P, H, W], cut off at the borders, of `term(o, cells)`. */
+const forWindow = (term: (o: string, cells: string) => string): string => `
+fn spanOf(at: u32, size: u32) -> vec2u { return vec2u(max(at, u.radius) - u.radius, min(at + u.radius + 1u, size)); }
+fn lengthOf(at: u32, size: u32) -> u32 { let span = spanOf(at, size); return span.y - span.x; }
+${linearIndex(WORKGROUP)}${split('height', 'width')}
+  let rows = spanOf(row, u.height);
+  let columns = spanOf(column, u.width);
+  var sum = 0.0;
+  for (var r = rows.x; r < rows.y; r++) {
+    for (var c = columns.x; c < columns.y; c++) {
+      sum += ${term('(plane * u.height + r) * u.width + c', 'f32(lengthOf(r, u.height) * lengthOf(c, u.width))')};
+    }
+  }`;
+
+/** Mean of x [P, H, W] over the cells of a window around each → y [P, H, W]; what lies outside does not count. */
+export function meanFilter(s: MeanFilterShape): Kernel<'x' | 'y'> {
+  const items = s.planes * s.height * s.width;
+  return defineKernel({
+    name: 'pool.meanFilter',
+    bindings: { x: read(), y: write() },
+    uniforms: filterUniforms(s),
+    grid: linearGrid(items, WORKGROUP),
+    flops: items * (2 * s.radius + 1) ** 2,
+    bytes: 8 * items,
+    source: () => wgsl`${forWindow((o) => `x[${o}]`)}
+  y[i] = sum / f32((rows.y - rows.x) * (columns.y - columns.x));
+}`,
+  });
+}
+
+/** dx (+)= Σ over the windows that hold the cell of dy / the window's cells. Binds dy and dx [P, H, W]. */
+export function meanFilterBackward({
+  accumulate,
+  ...s
+}: MeanFilterShape & { accumulate: boolean }): Kernel<'dy' | 'dx'> {
+  const items = s.planes * s.height * s.width;
+  return defineKernel({
+    name: 'pool.meanFilterBackward',
+    bindings: { dy: read(), dx: write() },
+    uniforms: { ...filterUniforms(s), accumulate: u32(accumulate ? 1 : 0) },
+    grid: linearGrid(items, WORKGROUP),
+    flops: 2 * items * (2 * s.radius + 1) ** 2,
+    bytes: 8 * items,
+    source: () => wgsl`${forWindow((o, cells) => `dy[${o}] / ${cells}`)}
   dx[i] = sum + select(0.0, dx[i], u.accumulate == 1u);
 }`,
   });

@@ -15,12 +15,13 @@ export interface ClassifierConfig {
 
 /**
  * How a response map becomes a class score. `log-sum-exp`: towards the maximum as `sharpness` grows, towards the mean as
- * it falls; learns from scratch. `peak-stimulation`: the mean of the map's peaks (Zhou et al., CVPR 2018), for networks
+ * it falls; learns from scratch. Its peaks are those of the mean over windows of `peakWindow` cells a side (1 unless
+ * given): a larger one finds the middle of what speaks for a class, where single cells find its edges and many peaks. `peak-stimulation`: the mean of the map's peaks (Zhou et al., CVPR 2018), for networks
  * that start from trained weights; the map is enlarged `upsampling` times first, bilinearly with corners
  * aligned, so that peaks are found between cells (the original's sub_pixel_locating_factor, 8).
  */
 export type Pooling =
-  | { readonly type: 'log-sum-exp'; readonly sharpness: number }
+  | { readonly type: 'log-sum-exp'; readonly sharpness: number; readonly peakWindow?: number }
   | { readonly type: 'peak-stimulation'; readonly upsampling: number };
 
 /**
@@ -109,10 +110,14 @@ export class Classifier {
   }
 
   #enlarged(tape: Tape, responses: Tensor): Tensor {
-    if (this.config.pooling.type === 'peak-stimulation') return responses;
-    const [, , height, width] = responses.shape;
+    const { pooling } = this.config;
+    if (pooling.type === 'peak-stimulation') return responses;
+    const { peakWindow = 1 } = pooling;
+    const maps = peakWindow > 1 ? F.meanFilter2d(tape, responses, (peakWindow - 1) / 2) : responses;
     const { stride } = this.backbone;
-    return F.upsampleBilinear(tape, responses, [height * stride, width * stride], { alignCorners: true });
+    // The centre of cell k is pixel k · stride: that is where convolutions with padding leave it.
+    const [height, width] = maps.shape.slice(2).map((cells) => (cells - 1) * stride + 1);
+    return F.upsampleBilinear(tape, maps, [height, width], { alignCorners: true });
   }
 
   #pool(tape: Tape, maps: Tensor): Tensor {

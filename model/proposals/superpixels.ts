@@ -15,9 +15,11 @@ import type { RgbImage } from '../image.ts';
 export interface PixelMaps extends ImageSize {
   /** Planes L, a, b. */
   readonly lab: Float32Array;
+  /** Edge strength of the coarse scale. */
   readonly edge: Float32Array;
-  /** |∇L| and its direction, one of 8 sectors. */
+  /** |∇L| of the fine scale. */
   readonly gradient: Float32Array;
+  /** Direction of the gradient, one of 8 sectors. */
   readonly orientation: Float32Array;
   /** SLIC superpixel; not connected yet. */
   readonly label: Float32Array;
@@ -30,12 +32,9 @@ const ITERATIONS = 3;
 
 /** Runs the image through the proposal kernels and reads everything back at once. */
 export async function segmentPixels(device: Device, image: RgbImage, superpixels: number): Promise<PixelMaps> {
-  const { rgb, width, height } = image;
+  const { width, height } = image;
   const n = width * height;
-  const words = new Uint32Array(n);
-  for (let i = 0; i < n; i++) words[i] = rgb[3 * i] | (rgb[3 * i + 1] << 8) | (rgb[3 * i + 2] << 16);
-
-  const run = (): Tensor => recordSegmentation(device, device.tensor(words, [n]), { width, height }, superpixels);
+  const run = (): Tensor => recordSegmentation(device, image, superpixels);
   await device.compile(() => void run());
   const maps = device.scope(run);
   const planes = (await maps.read()) as Float32Array;
@@ -59,8 +58,17 @@ function slicGrid({ width, height }: ImageSize, superpixels: number): SlicGrid {
   return { columns: cells(width), rows: cells(height) };
 }
 
-function recordSegmentation(device: Device, rgb: Tensor, size: ImageSize, superpixels: number): Tensor {
-  const n = size.width * size.height;
+/** Runs the image through the proposal kernels: the planes of {@link MAPS} and scratch tensors, which a scope disposes. */
+export function recordSegmentation(
+  device: Device,
+  { rgb: bytes, width, height }: RgbImage,
+  superpixels: number,
+): Tensor {
+  const size = { width, height };
+  const n = width * height;
+  const words = new Uint32Array(n);
+  for (let i = 0; i < n; i++) words[i] = bytes[3 * i] | (bytes[3 * i + 1] << 8) | (bytes[3 * i + 2] << 16);
+  const rgb = device.tensor(words, [n]);
   const maps = device.empty([MAPS.count, n]);
   const rows = device.empty([6, n]);
   const blurred = device.empty([6, n]);

@@ -84,7 +84,7 @@ const fromScratch = (budget: Budget): Recipe => ({
     backbone: null,
     canvas: null,
     weights: null,
-    pooling: { type: 'log-sum-exp', sharpness: 4 },
+    pooling: { type: 'log-sum-exp', sharpness: 4, peakWindow: 3 },
     training: {
       steps: budget.classifierSteps,
       batch: 8,

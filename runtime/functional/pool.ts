@@ -55,3 +55,21 @@ export function adaptiveAvgPool2d(tape: Tape, x: Tensor, [outHeight, outWidth]: 
     device.run(kernels.adaptiveAvgPool2dBackward({ ...shape, accumulate }), { dy, dx });
   });
 }
+
+/**
+ * Mean of x [N, C, H, W] over the window of 2·radius + 1 cells a side around each cell, as far as it lies inside; [N, C, H, W].
+ *
+ * @throws ShapeError when x has not four dimensions.
+ */
+export function meanFilter2d(tape: Tape, x: Tensor, radius: number): Tensor {
+  if (x.shape.length !== 4) throw new ShapeError(`meanFilter2d needs [N, C, H, W]; got [${x.shape}].`);
+  const { device } = tape;
+  const [batch, channels, height, width] = x.shape;
+  const shape = { planes: batch * channels, height, width, radius };
+  const y = device.empty(x.shape);
+  device.run(kernels.meanFilter(shape), { x, y });
+  return tape.record('meanFilter2d', [x], y, (sink, dy) => {
+    const { tensor: dx, accumulate } = sink.into(0);
+    device.run(kernels.meanFilterBackward({ ...shape, accumulate }), { dy, dx });
+  });
+}

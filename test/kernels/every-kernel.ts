@@ -218,6 +218,8 @@ const KERNELS: Record<KernelFunction, readonly (Kernel<never> | Plan)[]> = {
   maxPool2dBackward: [kernels.maxPool2dBackward({ ...pool, ...window, accumulate: true })],
   adaptiveAvgPool2d: [kernels.adaptiveAvgPool2d(pool)],
   adaptiveAvgPool2dBackward: [kernels.adaptiveAvgPool2dBackward({ ...pool, accumulate: true })],
+  meanFilter: [kernels.meanFilter({ ...pool, radius: 1 })],
+  meanFilterBackward: [kernels.meanFilterBackward({ ...pool, radius: 1, accumulate: true })],
   // proposal
   proposalLab: [kernels.proposalLab(image)],
   proposalBlur: (['x', 'y'] as const).map((axis) => kernels.proposalBlur({ ...image, axis })),

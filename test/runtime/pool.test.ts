@@ -66,6 +66,28 @@ for (const [height, width, outHeight, outWidth] of [
   });
 }
 
+for (const [height, width, radius] of [
+  [1, 1, 1],
+  [7, 9, 1],
+  [5, 3, 2],
+  [2, 11, 3],
+]) {
+  test(`meanFilter of ${height}×${width} with radius ${radius}`, async () => {
+    const shape = { planes: 3, height, width, radius };
+    const x = randomArray([3 * height * width], 1);
+    const { y } = await runKernel(device, kernels.meanFilter(shape), { x, y: x.length });
+    expectClose(y, reference.meanFilter(x, shape));
+    const dy = randomArray([x.length], 2);
+    for (const accumulate of [false, true]) {
+      const { dx } = await runKernel(device, kernels.meanFilterBackward({ ...shape, accumulate }), { dy, dx: x });
+      expectClose(
+        dx,
+        reference.meanFilterBackward(dy, shape).map((g, i) => g + (accumulate ? x[i] : 0)),
+      );
+    }
+  });
+}
+
 test('finite differences', async () => {
   // Values far enough apart that a step never changes the maximum.
   const order = randomArray([60], 3);
@@ -73,6 +95,7 @@ test('finite differences', async () => {
   const x = { shape: [1, 2, 5, 6], data };
   await expectFiniteDifferences((tape, [t]) => F.maxPool2d(tape, t, { kernel: 3, stride: 2, padding: 1 }), [x]);
   await expectFiniteDifferences((tape, [t]) => F.adaptiveAvgPool2d(tape, t, [2, 4]), [x]);
+  await expectFiniteDifferences((tape, [t]) => F.meanFilter2d(tape, t, 1), [x]);
 });
 
 test('a window larger than the image is refused', () => {

@@ -68,7 +68,15 @@ export const recipeSchema: z.ZodType<Recipe> = z.strictObject({
     canvas: z.strictObject({ width: count.max(4096), height: count.max(4096) }).nullable(),
     weights: file,
     pooling: z.discriminatedUnion('type', [
-      z.strictObject({ type: z.literal('log-sum-exp'), sharpness: positive }),
+      z.strictObject({
+        type: z.literal('log-sum-exp'),
+        sharpness: positive,
+        peakWindow: z
+          .int()
+          .min(1)
+          .refine((cells) => cells % 2 === 1, 'a window has a middle: its side is odd')
+          .optional(),
+      }),
       z.strictObject({ type: z.literal('peak-stimulation'), upsampling: count }),
     ]),
     training: z.strictObject({

@@ -1,0 +1,134 @@
+/** The stages of a recipe on made-up data, for their kernels: run within `device.kernelsOf`. */
+import { Cim, lossParts } from '@cim/model/cim';
+import { Classifier } from '@cim/model/classify/classifier';
+import { classifierInput } from '@cim/model/classify/input';
+import { testPasses } from '@cim/model/infer/test-passes';
+import { OverlapCache } from '@cim/model/masks/index';
+import type { ParameterStore } from '@cim/model/nn/parameters';
+import { recordSegmentation } from '@cim/model/proposals/superpixels';
+import type { Recipe } from '@cim/model/recipe/recipe';
+import { Solver, type SolverConfig } from '@cim/model/solver/solver';
+import { badGradients } from '@cim/model/train/loop';
+import {
+  type Augmentation,
+  type SeenSample,
+  stack,
+  uploadBatch,
+  uploadImage,
+  uploadSupervision,
+} from '@cim/model/train/sample';
+import { type Device, Generator, Tape } from '@cim/runtime';
+import { madeUpSample, type SampleSize } from '../step/sample.ts';
+
+export interface RecipeSizes extends SampleSize {
+  readonly recipe: Recipe;
+}
+
+/** How many images go through the network at once: full passes, and what is left for the last. */
+const passSizes = (images: number, perPass: number): Set<number> =>
+  new Set([Math.min(images, perPass), images % perPass].filter((count) => count > 0));
+
+/** An image as it is. */
+const AS_IT_IS: Augmentation = {
+  flip: false,
+  scale: 1,
+  shiftX: 0,
+  shiftY: 0,
+  brightness: 1,
+  offset: 0,
+  channels: [1, 1, 1],
+};
+
+/** Stage 1: a step of its training, where it is trained. */
+export function rehearseClassifierTraining(device: Device, { recipe, classes, ...size }: RecipeSizes): void {
+  const { training, canvas, solver } = recipe.classifier;
+  const classifier = createClassifier(device, recipe, classes);
+  const image = blank(canvas ?? size);
+  for (const count of training.steps > 0 ? passSizes(training.batch, training.imagesPerPass) : []) {
+    device.scope(() => {
+      const tape = new Tape(device);
+      const images = Array.from({ length: count }, () => uploadImage(device, image, AS_IT_IS));
+      const targets = device.zeros([count, classes]);
+      const batchStatistics = training.statistics === 'batch';
+      classifier.loss(tape, stack(device, images), targets, { batchStatistics });
+      tape.backward();
+    });
+    rehearseUpdate(device, classifier.parameters, solver);
+  }
+  classifier.parameters.dispose();
+}
+
+/** The classifier's scores of an image, and the search for its peaks. */
+export function rehearseClassifier(device: Device, { recipe, classes, ...size }: RecipeSizes): void {
+  const classifier = createClassifier(device, recipe, classes);
+  const image = blank(recipe.classifier.canvas ?? size);
+  device.scope(() => {
+    classifier.scores(new Tape(device, { recording: false }), classifierInput(device, image));
+    if (recipe.labels.source === 'peaks')
+      classifier.locate(new Tape(device, { recording: false }), classifierInput(device, image));
+  });
+  classifier.parameters.dispose();
+}
+
+const blank = ({ width, height }: { width: number; height: number }) => ({
+  name: 'blank',
+  width,
+  height,
+  rgb: new Uint8Array(3 * width * height),
+});
+
+const createClassifier = (device: Device, { backbone, classifier, seed }: Recipe, classes: number): Classifier =>
+  new Classifier(
+    device,
+    { classes, backbone: classifier.backbone ?? backbone, pooling: classifier.pooling },
+    new Generator(seed),
+  );
+
+export function rehearseProposals(device: Device, { recipe: { proposals }, ...size }: RecipeSizes): void {
+  if (proposals.type === 'superpixels') recordSegmentation(device, blank(size), proposals.superpixels);
+}
+
+/** Stage 3: steps of its training, one for every size an image may be seen at, and the inference of an image. */
+export function rehearseNetwork(device: Device, { recipe, ...size }: RecipeSizes): void {
+  const { classes, width, height } = size;
+  const cim = new Cim(device, { ...recipe.cim, classes, backbone: recipe.backbone }, new Generator(recipe.seed));
+  const sample = madeUpSample(size);
+  const overlaps = new OverlapCache(device);
+  const seen = (view: SeenSample['view'], count: number): SeenSample[] =>
+    Array.from({ length: count }, () => ({ sample, view }));
+  const longer = Math.max(width, height);
+  const { view, imagesPerStep, imagesPerPass } = recipe.training;
+  const views = view.type === 'resize' ? view.sizes.map((targetSize) => ({ flip: false, targetSize })) : [AS_IT_IS];
+  for (const own of views) {
+    for (const count of passSizes(imagesPerStep, imagesPerPass)) {
+      device.scope(() => {
+        const tape = new Tape(device);
+        for (const scores of cim.forward(tape, uploadBatch(device, seen(own, count)))) {
+          const supervision = uploadSupervision(device, sample, overlaps);
+          lossParts(cim.losses(tape, scores, supervision, () => ({ seed: 0, counter: 0 })));
+        }
+        tape.backward();
+      });
+    }
+  }
+  rehearseUpdate(device, cim.parameters, recipe.solver);
+  const passes = testPasses(recipe.test, longer);
+  for (const targetSize of new Set(passes.map((pass) => pass.size))) {
+    const count = passes.filter((pass) => pass.size === targetSize).length;
+    device.scope(() => {
+      cim.forward(
+        new Tape(device, { recording: false }),
+        uploadBatch(device, seen({ flip: false, targetSize }, count)),
+      );
+    });
+  }
+  overlaps.dispose();
+  cim.parameters.dispose();
+}
+
+function rehearseUpdate(device: Device, parameters: ParameterStore, config: SolverConfig): void {
+  const solver = new Solver(device, parameters, config);
+  device.scope(() => void badGradients(device, parameters));
+  solver.step(0);
+  solver.dispose();
+}
