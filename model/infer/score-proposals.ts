@@ -37,28 +37,15 @@ export async function scoreProposals(
   return scores;
 }
 
-/** Compiles in parallel what {@link scoreProposals} is about to run, which otherwise compiles one kernel after the other. */
-export async function compileScoring(
-  device: Device,
-  cim: Cim,
-  image: HostImage,
-  proposals: HostProposals,
-  passes: readonly TestPass[],
-): Promise<void> {
-  for (const [size, flips] of viewsBySize(passes)) {
-    await device.compile(() => scoreViews(device, cim, image, proposals, size, flips));
-  }
-}
-
 /** Views of one size go through the network together. */
-function viewsBySize(passes: readonly TestPass[]): Map<number, boolean[]> {
+export function viewsBySize(passes: readonly TestPass[]): Map<number, boolean[]> {
   const views = new Map<number, boolean[]>();
   for (const { size, flip } of passes) views.set(size, [...(views.get(size) ?? []), flip]);
   return views;
 }
 
-/** `HeadScores.blocks` of every view. */
-function scoreViews(
+/** Records what scores the views of one size; `HeadScores.blocks` of each. */
+export function scoreViews(
   device: Device,
   cim: Cim,
   { width, height, rgb }: HostImage,

@@ -16,11 +16,16 @@ export interface DecodeSize extends Size {
 /** Longer sides above `size` are scaled down to it. */
 export const insideSize = (size: number): DecodeSize => ({ width: size, height: size, fit: 'inside' });
 
-/** The image at a size: Pillow's bilinear resizing with antialiasing, pixel for pixel, as published classifiers know it. */
-export function resized(image: RgbImage, { width, height, fit }: DecodeSize): DecodedImage {
-  const original = { width: image.width, height: image.height };
+/** What an image of a size becomes. */
+export function sizeIn(image: Size, { width, height, fit }: DecodeSize): Size {
+  if (fit === 'fill') return { width, height };
   const scale = Math.min(1, width / image.width, height / image.height);
   const side = (length: number): number => Math.max(1, Math.round(length * scale));
-  const size = fit === 'fill' ? { width, height } : { width: side(image.width), height: side(image.height) };
-  return { ...stretchImage(image, size), original };
+  return { width: side(image.width), height: side(image.height) };
 }
+
+/** The image at a size: Pillow's bilinear resizing with antialiasing, pixel for pixel, as published classifiers know it. */
+export const resized = (image: RgbImage, size: DecodeSize): DecodedImage => ({
+  ...stretchImage(image, sizeIn(image, size)),
+  original: { width: image.width, height: image.height },
+});
