@@ -24,7 +24,7 @@ import {
   type TypedArray,
   toTyped,
 } from './tensor.ts';
-import { Tracer } from './trace.ts';
+import { type KernelTotal, Tracer } from './trace.ts';
 import type { TuningMode } from './tune/modes.ts';
 import { openWinners } from './tune/open.ts';
 import { type Choices, Variants } from './variants.ts';
@@ -111,8 +111,6 @@ export class Device {
   readonly adapter: AdapterDescription;
   /** WebGPU features it was opened with: `subgroups`, `shader-f16`, `timestamp-query` where the adapter has them. */
   readonly features: ReadonlySet<string>;
-  /** Timestamps of the kernels, if `trace` was asked for and the adapter has timestamp queries. */
-  readonly tracer: Tracer | undefined;
   /** Where tensors get their buffers. */
   readonly memory: MemoryPool;
   /** Compiled kernels. */
@@ -140,6 +138,7 @@ export class Device {
   #collecting: Map<string, Kernel> | undefined;
   #failure: ReportedError | undefined;
   #closed = false;
+  #tracer: Tracer | undefined;
 
   /**
    * Opens an adapter with all features and limits that kernels make use of.
@@ -194,7 +193,7 @@ export class Device {
       onDestroy: () => this.#bindGroups.clear(),
     });
     this.#uniforms = gpu.createBuffer({ size: UNIFORM_ARENA, usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST });
-    this.tracer = options.trace && this.features.has('timestamp-query') ? new Tracer(gpu) : undefined;
+    this.#tracer = options.trace && this.features.has('timestamp-query') ? new Tracer(gpu) : undefined;
     gpu.addEventListener('uncapturederror', (event) => {
       event.preventDefault();
       const { error } = event as GPUUncapturedErrorEvent;
@@ -223,6 +222,10 @@ export class Device {
   /** As granted by the adapter. */
   get limits(): GPUSupportedLimits {
     return this.gpu.limits;
+  }
+  /** Timestamps of the kernels, if `trace` was asked for and the adapter has timestamp queries, or of a {@link profile}. */
+  get tracer(): Tracer | undefined {
+    return this.#tracer;
   }
   /** Kernels dispatched so far. */
   get dispatches(): number {
@@ -471,6 +474,23 @@ export class Device {
     this.#encoder = undefined;
     this.#uniformCursor = 0;
     this.#recorded = 0;
+  }
+
+  /**
+   * Times the kernels that are recorded from now until the returned function is called, which gives their totals once they
+   * ran. Null without timestamp queries, and on a device that traces anyway. Meanwhile nothing else may be timed.
+   */
+  profile(): (() => Promise<KernelTotal[]>) | null {
+    if (this.#tracer || !this.features.has('timestamp-query')) return null;
+    this.flush();
+    const tracer = (this.#tracer = new Tracer(this.gpu));
+    return async () => {
+      this.flush();
+      this.#tracer = undefined;
+      await this.patiently(tracer.settled());
+      tracer.destroy();
+      return tracer.summary();
+    };
   }
 
   /** Submits and waits until the GPU is idle. @throws what went wrong on the device. */

@@ -11,6 +11,18 @@ export interface KernelSpan {
   /** The kernel's, of this dispatch. */
   readonly bytes: number;
 }
+/** All dispatches of the kernels of one name. */
+export interface KernelTotal {
+  /** The kernels'. */
+  readonly name: string;
+  /** Dispatches. */
+  readonly count: number;
+  /** Of GPU time in all. */
+  readonly nanoseconds: number;
+  /** Floating-point operations in all. */
+  readonly flops: number;
+}
+
 /** Time without a kernel, between the first and the last one of a trace. */
 export interface Idleness {
   /** All of it together. */
@@ -96,8 +108,8 @@ export class Tracer {
   }
 
   /** Total GPU nanoseconds by kernel name, largest first. */
-  summary(): { name: string; count: number; nanoseconds: number; flops: number }[] {
-    const totals = new Map<string, { name: string; count: number; nanoseconds: number; flops: number }>();
+  summary(): KernelTotal[] {
+    const totals = new Map<string, { -readonly [K in keyof KernelTotal]: KernelTotal[K] }>();
     for (const span of this.kernels) {
       let total = totals.get(span.name);
       if (!total) totals.set(span.name, (total = { name: span.name, count: 0, nanoseconds: 0, flops: 0 }));

@@ -1,5 +1,5 @@
 import { countNonFinite, partialSums } from '@cim/kernels';
-import { type Device, ReportedError, type Tensor } from '@cim/runtime';
+import { type Device, type KernelTotal, ReportedError, type Tensor } from '@cim/runtime';
 import type { ParameterStore } from '../nn/parameters.ts';
 import type { Solver } from '../solver/solver.ts';
 import type { LossTerm } from './loss-terms.ts';
@@ -15,19 +15,31 @@ export interface StepWork {
   readonly images: readonly string[];
 }
 
+/** What a step came to. */
 export interface StepReport {
+  /** From 0. */
   readonly step: number;
+  /** Its learning rate. */
   readonly lr: number;
   /** Loss terms summed over the images of the step, and their `total`. */
   readonly losses: Readonly<Record<string, number>>;
+  /** How many images it took. */
+  readonly images: number;
+  /** Times of its kernels, where they were asked for and the adapter tells. */
+  readonly kernels?: readonly KernelTotal[];
 }
 
+/** What {@link trainLoop} trains, and what it tells. */
 export interface LoopOptions {
+  /** Where everything is. */
   readonly device: Device;
+  /** Get gradients. */
   readonly parameters: ParameterStore;
+  /** Makes updates of them. */
   readonly solver: Solver;
-  /** The first step to do (0 unless resumed) and the number of steps in all. */
+  /** The first step to do: 0 unless resumed. */
   readonly start: number;
+  /** Steps in all, those before `start` included. */
   readonly steps: number;
   /** What the columns of `StepWork.values` are. */
   readonly terms: readonly LossTerm[];
@@ -37,20 +49,29 @@ export interface LoopOptions {
   readonly onStep: (report: StepReport) => Promise<void>;
   /** Whether `onStep` saves the state of this very step, so that no later one may have begun. */
   readonly savesAt: (step: number) => boolean;
+  /** Whether the kernels of this step are timed, which takes a little longer. Default: of none. */
+  readonly profilesAt?: (step: number) => boolean;
 }
 
 /** Steps whose losses may still be unread while the host records on. */
 const RUN_AHEAD = 2;
 
-/** Gradient descent: clear, accumulate over the step's images, update. The host records ahead of the GPU. */
+/**
+ * Gradient descent: clear, accumulate over the step's images, update. The host records ahead of the GPU.
+ *
+ * @throws NonFiniteLossError when a loss or gradient is NaN or infinite.
+ */
 export async function trainLoop(options: LoopOptions): Promise<void> {
-  const { device, parameters, solver, steps, terms, work, onStep, savesAt } = options;
-  const pending: { step: number; lr: number; images: readonly string[]; read: Promise<StepValues> }[] = [];
+  const { device, parameters, solver, steps, terms, work, onStep, savesAt, profilesAt } = options;
+  const pending: PendingStep[] = [];
   const settle = async (): Promise<void> => {
-    const { step, lr, images, read } = pending.shift()!;
-    await onStep({ step, lr, losses: finiteLosses(step, terms, await read, images) });
+    const { step, lr, images, read, timed } = pending.shift()!;
+    const losses = finiteLosses(step, terms, await read, images);
+    const kernels = await timed;
+    await onStep({ step, lr, losses, images: images.length, ...(kernels ? { kernels } : {}) });
   };
   for (let step = options.start; step < steps; step++) {
+    const profiled = profilesAt?.(step) ? device.profile() : null;
     parameters.zeroGrad();
     const { values, images } = await work(step);
     const bad = badGradients(device, parameters);
@@ -58,10 +79,19 @@ export async function trainLoop(options: LoopOptions): Promise<void> {
     const read = readAndDispose(device, values, bad);
     // A failure surfaces when the step is settled, in order; until then it must not count as unhandled.
     read.catch(() => {});
-    pending.push({ step, lr: solver.lr, images, read });
+    const timed = profiled?.();
+    timed?.catch(() => {});
+    pending.push({ step, lr: solver.lr, images, read, timed });
     const allowed = savesAt(step) || step === steps - 1 ? 0 : RUN_AHEAD;
     while (pending.length > allowed) await settle();
   }
+}
+
+/** A step that is recorded, and what it leaves. */
+interface PendingStep extends Pick<StepReport, 'step' | 'lr'> {
+  readonly images: readonly string[];
+  readonly read: Promise<StepValues>;
+  readonly timed?: Promise<readonly KernelTotal[]>;
 }
 
 interface StepValues {
@@ -82,7 +112,7 @@ async function readAndDispose(device: Device, values: Tensor, bad: Tensor): Prom
 }
 
 /** Counts what must not reach a checkpoint. Losses alone do not tell: their clamps turn NaN into numbers. */
-function badGradients(device: Device, { arenas }: ParameterStore): Tensor {
+export function badGradients(device: Device, { arenas }: ParameterStore): Tensor {
   const shares = arenas.map(({ used }) => partialSums(used / 4));
   const counts = device.empty([shares.reduce((a, b) => a + b, 0)]);
   let offset = 0;

@@ -19,6 +19,7 @@ export interface RunCommandOptions {
   readonly preset?: string;
   readonly cfg?: string;
   readonly set: string[];
+  readonly preview?: number;
   readonly strict: boolean;
 }
 

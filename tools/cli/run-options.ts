@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { parseCount } from './options.ts';
 
 /**
  * Adds the options of {@link RunCommandOptions}; loads nothing, so that `cim --help` stays quick.
@@ -29,3 +30,9 @@ export const addRunOptions = (command: Command, fallback = 'small, on SwiftShade
       [],
     )
     .option('--strict', 'stop at the first image that cannot be read', false);
+
+/** What `cim serve` shows of a training while it goes on. */
+export const previewOption = (): Option =>
+  new Option('--preview <count>', 'try every checkpoint on so many validation images, for cim serve to show')
+    .argParser(parseCount)
+    .default(0);

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { RunCommandOptions } from '../cli/run-command.ts';
+import { previewOption } from '../cli/run-options.ts';
 import type { Run } from '../pipeline/run.ts';
 
 interface DemoOptions extends Omit<RunCommandOptions, 'data'> {
@@ -18,6 +19,7 @@ export function register(program: Command): void {
       'the recipe: demo, demo-hrnet, short, small or a file; default demo, on SwiftShader short',
     )
     .option('--set <key=value...>', 'change single settings of the recipe', [])
+    .addOption(previewOption())
     .option('--strict', 'stop at the first image that cannot be read', false)
     .action(async (options: DemoOptions, command: Command) => {
       const { withRun } = await import('../cli/run-command.ts');

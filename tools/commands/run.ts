@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { RunCommandOptions } from '../cli/run-command.ts';
-import { addRunOptions } from '../cli/run-options.ts';
+import { addRunOptions, previewOption } from '../cli/run-options.ts';
 
 /** `cim run`: every stage on a user's own folder. */
 export function register(program: Command): void {
@@ -8,6 +8,7 @@ export function register(program: Command): void {
     .description(
       'learn from images with image labels, find instances, evaluate, draw; goes on where it was interrupted',
     )
+    .addOption(previewOption())
     .action(async (options: RunCommandOptions, command: Command) => {
       const { withRun } = await import('../cli/run-command.ts');
       const { runAll } = await import('../pipeline/run.ts');

@@ -19,6 +19,8 @@ import { loadImageNetWeights } from './weights.ts';
 export const imageNetFolder = (out: string) => ({
   imagenet: join(out, 'imagenet.safetensors'),
   log: () => join(out, 'imagenet.log.jsonl'),
+  monitor: () => join(out, 'imagenet.monitor.jsonl'),
+  tensorBoard: () => join(out, 'tensorboard', 'imagenet'),
   kernels: join(out, 'kernels.json'),
 });
 

@@ -35,6 +35,14 @@ export class RunFolder {
   log(kind: CheckpointKind): string {
     return join(this.root, `${kind}.log.jsonl`);
   }
+  /** One JSON object a line: time, memory, times of kernels, previews; see `monitor.ts`. */
+  monitor(kind: CheckpointKind): string {
+    return join(this.root, `${kind}.monitor.jsonl`);
+  }
+  /** Of TensorBoard's event file. */
+  tensorBoard(kind: CheckpointKind): string {
+    return join(this.root, 'tensorboard', kind);
+  }
   /** Which kernels the trainings used. */
   get kernels(): string {
     return join(this.root, 'kernels.json');

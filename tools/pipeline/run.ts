@@ -24,6 +24,7 @@ import { canvasSize, evaluateClassifier, trainClassifierStage } from './classify
 import type { Reporter, RunContext } from './context.ts';
 import { proposalSummary, scoreResults } from './evaluate.ts';
 import { cocoResults, inferImages } from './infer.ts';
+import { previewImages, previewNetwork } from './preview.ts';
 import { openProposals, proposeStage } from './propose.ts';
 import { RunFolder } from './run-folder.ts';
 import type { CurvePoint, RunSummary } from './summary.ts';
@@ -37,6 +38,8 @@ export interface RunOptions {
   readonly out: string;
   readonly recipe: Recipe;
   readonly strict: boolean;
+  /** Validation images that the network of every checkpoint is tried on, for people who watch. Default 0. */
+  readonly preview?: number;
   readonly report: Reporter;
 }
 
@@ -44,10 +47,14 @@ export interface RunOptions {
 export interface Run extends RunContext {
   readonly proposals: CachedProposals;
   readonly skipped: readonly string[];
+  readonly preview: number;
 }
 
 /** @throws DataError for a data set that cannot be used, ConfigError when the folder holds a run of another recipe. */
-export async function openRun(device: Device, { data, out, recipe, strict, report }: RunOptions): Promise<Run> {
+export async function openRun(
+  device: Device,
+  { data, out, recipe, strict, preview = 0, report }: RunOptions,
+): Promise<Run> {
   const splits = await openSplits(data);
   const train = labelsOnly(splits.train);
   const { val } = splits;
@@ -81,6 +88,7 @@ export async function openRun(device: Device, { data, out, recipe, strict, repor
     images,
     proposals,
     skipped,
+    preview,
   };
 }
 
@@ -132,8 +140,10 @@ export async function prepareAndTrain(
   images: readonly LabelledImage[],
   timed: Timer = untimed,
 ): Promise<Prepared & { trainingCurve: readonly CurvePoint[] }> {
-  const prepared = await prepare(run, images, timed);
-  return { ...prepared, trainingCurve: await timed('training', () => trainCimStage(run, run.proposals)) };
+  const previewed = previewImages(run);
+  const prepared = await prepare(run, [...new Set<LabelledImage>([...images, ...previewed])], timed);
+  const preview = previewed.length > 0 ? () => previewNetwork(run) : undefined;
+  return { ...prepared, trainingCurve: await timed('training', () => trainCimStage(run, run.proposals, preview)) };
 }
 
 /** Pictures in the report. */

@@ -18,6 +18,7 @@ import { readCheckpoint } from './checkpoint.ts';
 import { loadTrained } from './checkpoint-content.ts';
 import { labelVector } from './classify.ts';
 import type { RunContext } from './context.ts';
+import type { Preview } from './monitor.ts';
 import type { CurvePoint } from './summary.ts';
 import { runTraining } from './training-stage.ts';
 
@@ -25,8 +26,15 @@ import { runTraining } from './training-stage.ts';
 export const startsFromClassifier = ({ backboneWeights, classifier }: Recipe): boolean =>
   backboneWeights === null && classifier.backbone === null;
 
-/** Trains the network, going on where a checkpoint stands. Returns the whole curve. */
-export async function trainCimStage(context: RunContext, proposals: ProposalSource): Promise<readonly CurvePoint[]> {
+/**
+ * Trains the network, going on where a checkpoint stands. Returns the whole curve.
+ * @param preview looks at what a checkpoint can do, for people who watch.
+ */
+export async function trainCimStage(
+  context: RunContext,
+  proposals: ProposalSource,
+  preview?: () => Promise<Preview>,
+): Promise<readonly CurvePoint[]> {
   const { device, folder, recipe, classes } = context;
   const { training, solver } = recipe;
   const generator = new Generator(recipe.seed);
@@ -42,6 +50,7 @@ export async function trainCimStage(context: RunContext, proposals: ProposalSour
     solver,
     generator,
     train: (state, hooks) => trainCim(device, cim, state, source, generator, { ...training, ...hooks }),
+    preview,
   });
 }
 

@@ -14,4 +14,10 @@ export const pages: readonly Page[] = [
     suits: ({ kind }) => kind === 'run',
     load: () => import('./watch/page.ts'),
   },
+  {
+    name: 'try',
+    title: 'Try',
+    suits: ({ files }) => files.includes('cim.safetensors') && files.includes('recipe.json'),
+    load: () => import('../try/page.ts'),
+  },
 ];
