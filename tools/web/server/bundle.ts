@@ -3,7 +3,14 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
-const app = path.join(path.dirname(fileURLToPath(import.meta.url)), '../app');
+const web = path.join(path.dirname(fileURLToPath(import.meta.url)), '..');
+/** By the names they get in `assets/`. */
+const ENTRIES = {
+  main: 'app/main.ts',
+  style: 'app/style.css',
+  icon: 'app/icon.svg',
+  'try-worker': 'try/worker.ts',
+};
 
 /** Contents by address, `index.html` and what is in `assets/`. */
 export type Bundle = ReadonlyMap<string, Uint8Array>;
@@ -11,9 +18,8 @@ export type Bundle = ReadonlyMap<string, Uint8Array>;
 /** Bundles scripts and styles of all pages; every page is a chunk that loads when it is shown. */
 export async function bundleApp(): Promise<Bundle> {
   const { outputFiles } = await build({
-    entryPoints: ['main.ts', 'style.css', 'icon.svg'].map((file) => path.join(app, file)),
+    entryPoints: Object.entries(ENTRIES).map(([out, file]) => ({ in: path.join(web, file), out })),
     outdir: '/assets',
-    outbase: app,
     write: false,
     bundle: true,
     splitting: true,
@@ -27,7 +33,7 @@ export async function bundleApp(): Promise<Bundle> {
     logLevel: 'warning',
   });
   const { readFile } = await import('node:fs/promises');
-  const files = new Map<string, Uint8Array>([['index.html', await readFile(path.join(app, 'index.html'))]]);
+  const files = new Map<string, Uint8Array>([['index.html', await readFile(path.join(web, 'app', 'index.html'))]]);
   for (const { path: file, contents } of outputFiles) files.set(`assets/${path.basename(file)}`, contents);
   return files;
 }

@@ -1,14 +1,19 @@
-/** Everything that is done with one image, stage by stage: what `cim infer` does, with the same code. */
+/** Everything that is done with one image, stage by stage: what `cim infer` and `cim prm infer` do, with the same code. */
+import type { Kernel } from '@cim/kernels/kernel';
 import { classifierInput } from '@cim/model/classify/input';
+import { encodeRle } from '@cim/model/evaluate/rle';
 import { detectInstances } from '@cim/model/infer/detect-instances';
 import { imageProposals } from '@cim/model/infer/image-proposals';
-import { compileScoring } from '@cim/model/infer/score-proposals';
+import { evidenceKernels, peakKernels, proposalKernels, scoringKernels } from '@cim/model/infer/rehearse';
 import { testPasses } from '@cim/model/infer/test-passes';
 import { locatePeaks, peakResponses } from '@cim/model/peaks/index';
-import { type ProposalOptions, proposeMasks } from '@cim/model/proposals/proposals';
+import type { Size } from '@cim/model/prm/resample';
+import { proposalBoxes, proposalMask } from '@cim/model/proposals/masks';
+import { PROPOSAL_DEFAULTS, type Proposals, proposeMasks } from '@cim/model/proposals/proposals';
 import type { HostImage } from '@cim/model/train/sample';
 import { Device } from '@cim/runtime/device';
-import { insideSize, resized } from '../../images/size.ts';
+import { insideSize, resized, sizeIn } from '../../images/size.ts';
+import type { ProposalList } from '../wire.ts';
 import { decodeBlob } from './decode.ts';
 import type {
   Finding,
@@ -23,7 +28,7 @@ import { type Networks, openNetworks } from './network.ts';
 
 type OnStage = (report: StageReport) => void;
 
-/** A stage that runs: tells how far it is, and at the end how long it took. */
+/** Runs a stage, which tells how far it is, and at the end how long it took. */
 async function timed<T>(
   stage: Stage,
   onStage: OnStage,
@@ -32,7 +37,7 @@ async function timed<T>(
   const begin = performance.now();
   const tell = (share: number | null): void => onStage({ stage, share, milliseconds: performance.now() - begin });
   tell(null);
-  // A finished share would be the end of the stage.
+  // A whole share would be the end of the stage.
   const result = await work((share) => tell(Math.min(share, 0.999)));
   tell(1);
   return result;
@@ -43,12 +48,19 @@ export class InstanceFinder {
   readonly network: NetworkReport;
   readonly #device: Device;
   readonly #networks: Networks;
+  /** Sizes of images whose kernels are compiled. */
+  readonly #prepared = new Set<string>();
 
-  /** @throws GpuUnavailableError, CheckpointError or ConfigError, whatever is missing. */
-  static async open(files: NetworkFiles, onStage: OnStage): Promise<InstanceFinder> {
+  /**
+   * @param size of the images that will likely come: their kernels are compiled right away.
+   * @throws GpuUnavailableError, CheckpointError or ConfigError, whatever is missing.
+   */
+  static async open(files: NetworkFiles, size: Size | null, onStage: OnStage): Promise<InstanceFinder> {
     const device = await timed('adapter', onStage, () => Device.open());
     const networks = await timed('network', onStage, (tell) => openNetworks(device, files, tell));
-    return new InstanceFinder(device, networks);
+    const finder = new InstanceFinder(device, networks);
+    if (size) await finder.#prepare(sizeIn(size, insideSize(networks.recipe.workingSize)), onStage);
+    return finder;
   }
 
   private constructor(device: Device, networks: Networks) {
@@ -77,66 +89,115 @@ export class InstanceFinder {
     { onStage, tell, wanted }: { onStage: OnStage; tell: (finding: Finding) => void; wanted: () => boolean },
   ): Promise<void> {
     const device = this.#device;
-    const { recipe, cim } = this.#networks;
+    const { recipe, cim, classifier } = this.#networks;
     const decoded = await timed('decode', onStage, () => decodeBlob(blob, name, insideSize(recipe.workingSize)));
     const { width, height, original } = decoded;
     const image = { ...decoded, name };
     tell({ type: 'image', image: { original, working: { width, height } } });
+    await this.#prepare(image, onStage);
     if (!wanted()) return;
 
-    const found = await timed('proposals', onStage, () => proposeMasks(device, image, this.#proposalOptions()));
+    const found = await timed('proposals', onStage, () => proposeMasks(device, image, this.#proposalOptions));
     const proposals = imageProposals(found, { original });
-    const { words, count } = proposals.network.masks;
-    tell({ type: 'proposals', proposals: { words, count, width, height } });
+    tell({ type: 'proposals', proposals: listed(found) });
     if (!wanted()) return;
 
-    if (this.#networks.classifier) {
-      tell({ type: 'responses', responses: await timed('responses', onStage, () => this.#responses(image)) });
-      if (!wanted()) return;
-    }
+    const seen = this.#seen(image);
+    const responses = classifier && (await timed('responses', onStage, () => this.#responses(seen)));
+    if (responses) tell({ type: 'responses', responses });
+    if (!wanted()) return;
 
-    if (count === 0) {
-      tell({ type: 'instances', instances: [] });
-      return;
-    }
-    const passes = testPasses(recipe.test, Math.max(width, height));
-    await timed('compile', onStage, () => compileScoring(device, cim, image, proposals.network, passes));
     const instances = await timed('instances', onStage, async (): Promise<FoundInstance[]> => {
+      if (found.count === 0) return [];
       const { refinement, scores } = await detectInstances(device, cim, image, proposals, recipe.test);
-      const { classes } = cim.config;
-      return refinement.map((detection) => ({
-        ...detection,
-        maskIou: scores.maskIou?.[detection.proposal * classes + detection.classIndex] ?? null,
-      }));
+      return refinement.map((detection) => {
+        const at = detection.proposal * cim.config.classes + detection.classIndex;
+        return { ...detection, maskIou: scores.maskIou?.[at] ?? null };
+      });
     });
     tell({ type: 'instances', instances });
+    if (!wanted() || !classifier || !responses) return;
+
+    const evidence = await timed('evidence', onStage, async () => {
+      const input = classifierInput(device, seen);
+      try {
+        return await peakResponses(device, classifier, input, responses.peaks);
+      } finally {
+        input.dispose();
+      }
+    });
+    tell({ type: 'evidence', evidence });
   }
 
   /** COB's proposals come in files of data sets: other images get superpixels, with the usual options. */
-  #proposalOptions(): ProposalOptions {
+  get #proposalOptions() {
     const { proposals } = this.#networks.recipe;
-    return proposals.type === 'superpixels' ? proposals : {};
+    return proposals.type === 'superpixels' ? proposals : PROPOSAL_DEFAULTS;
   }
 
-  /** The classes that the classifier sees, where their peaks are, and what in the image the peaks stand for. */
-  async #responses(image: HostImage): Promise<ResponseReport> {
+  /** The image as the classifier sees it. */
+  #seen(image: HostImage): HostImage {
+    const { canvas } = this.#networks.recipe.classifier;
+    return canvas ? { ...image, ...resized(image, { ...canvas, fit: 'fill' }) } : image;
+  }
+
+  /** Compiles, in parallel, what images of a size need. */
+  async #prepare({ width, height }: Size, onStage: OnStage): Promise<void> {
+    const key = `${width}×${height}`;
+    if (this.#prepared.has(key)) return;
+    await timed('kernels', onStage, async (tell) => {
+      const kernels = this.#kernels({ width, height });
+      let compiled = 0;
+      await Promise.all(
+        kernels.map(async (kernel) => {
+          await this.#device.pipelines.compile([kernel]);
+          tell(++compiled / kernels.length);
+        }),
+      );
+    });
+    this.#prepared.add(key);
+  }
+
+  #kernels(size: Size): Kernel[] {
+    const device = this.#device;
+    const { recipe, cim, classifier } = this.#networks;
+    const { superpixels, limit } = this.#proposalOptions;
+    const canvas = recipe.classifier.canvas ?? size;
+    const passes = testPasses(recipe.test, Math.max(size.width, size.height));
+    const kernels = [
+      ...proposalKernels(device, size, superpixels),
+      ...(classifier ? peakKernels(device, classifier, canvas) : []),
+      ...scoringKernels(device, cim, size, limit, passes),
+      ...(classifier ? evidenceKernels(device, classifier, canvas) : []),
+    ];
+    return [...new Map(kernels.map((kernel) => [kernel.key, kernel])).values()];
+  }
+
+  /** The classes that the classifier sees in the image, and where their peaks are. */
+  async #responses(seen: HostImage): Promise<ResponseReport> {
     const device = this.#device;
     const { recipe } = this.#networks;
     const classifier = this.#networks.classifier!;
-    const { canvas } = recipe.classifier;
-    const seen = canvas ? resized(image, { ...canvas, fit: 'fill' }) : image;
     const input = classifierInput(device, seen);
-    const options = { labels: null, threshold: recipe.labels.peakThreshold };
-    const { peaks, maps, scores } = await locatePeaks(device, classifier, input, options);
-    const responses = await peakResponses(device, classifier, input, peaks);
-    input.dispose();
-    const { cellSize } = classifier;
-    return {
-      scores,
-      maps,
-      grid: { width: seen.width / cellSize, height: seen.height / cellSize },
-      canvas: { width: seen.width, height: seen.height },
-      peaks: peaks.map((peak, i) => ({ ...peak, response: responses[i] })),
-    };
+    try {
+      const options = { labels: null, threshold: recipe.labels.peakThreshold };
+      const located = await locatePeaks(device, classifier, input, options);
+      const { width, height } = seen;
+      const { cellSize } = classifier;
+      return { ...located, grid: { width: width / cellSize, height: height / cellSize }, canvas: { width, height } };
+    } finally {
+      input.dispose();
+    }
   }
+}
+
+/** Proposals as pages draw them, at working size. */
+function listed(proposals: Proposals): ProposalList {
+  const { count, width, height } = proposals;
+  const boxes = proposalBoxes(proposals);
+  return Array.from({ length: count }, (_, n) => {
+    const [x1, y1, x2, y2] = boxes.subarray(4 * n, 4 * n + 4);
+    const mask = encodeRle(proposalMask(proposals, n), height, width);
+    return { class: null, box: [x1, y1, x2 - x1, y2 - y1], mask };
+  });
 }

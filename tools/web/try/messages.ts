@@ -2,6 +2,7 @@
 import type { Peak } from '@cim/model/peaks/find-peaks';
 import type { Size } from '@cim/model/prm/resample';
 import type { AdapterDescription } from '@cim/runtime/device';
+import type { ProposalList } from '../wire.ts';
 
 /** Addresses of a run's files. */
 export interface NetworkFiles {
@@ -13,11 +14,21 @@ export interface NetworkFiles {
 
 /** What the page asks for. One network is opened first; an image asked for later takes the place of one that waits. */
 export type Request =
-  | { readonly type: 'open'; readonly files: NetworkFiles }
+  /** `size`: that of the images that will likely come. */
+  | { readonly type: 'open'; readonly files: NetworkFiles; readonly size: Size | null }
   | { readonly type: 'find'; readonly id: number; readonly image: Blob; readonly name: string };
 
-/** In their order: the first two once, the others for every image. */
-export const STAGES = ['adapter', 'network', 'decode', 'proposals', 'responses', 'compile', 'instances'] as const;
+/** In their order; the first two once, kernels once for images of a size, the others for every image. */
+export const STAGES = [
+  'adapter',
+  'network',
+  'kernels',
+  'decode',
+  'proposals',
+  'responses',
+  'instances',
+  'evidence',
+] as const;
 export type Stage = (typeof STAGES)[number];
 
 export interface StageReport {
@@ -44,17 +55,6 @@ export interface ImageReport {
   readonly working: Size;
 }
 
-/** Masks of N proposals at working size, the words of `PackedMasks`. */
-export interface ProposalReport extends Size {
-  readonly words: Uint32Array;
-  readonly count: number;
-}
-
-export interface PeakReport extends Peak {
-  /** Share of the evidence that each pixel of the canvas gives, [height, width]; the sum is 1. */
-  readonly response: Float32Array;
-}
-
 export interface ResponseReport {
   /** [C]: above 0 for a class that the image rather shows than not. */
   readonly scores: Float32Array;
@@ -64,7 +64,7 @@ export interface ResponseReport {
   readonly grid: Size;
   /** Size at which the classifier sees the image. */
   readonly canvas: Size;
-  readonly peaks: readonly PeakReport[];
+  readonly peaks: readonly Peak[];
 }
 
 export interface FoundInstance {
@@ -85,9 +85,12 @@ export interface Failure {
 /** What a stage found in an image. */
 export type Finding =
   | { readonly type: 'image'; readonly image: ImageReport }
-  | { readonly type: 'proposals'; readonly proposals: ProposalReport }
+  /** Best first; masks and boxes are of the working size. */
+  | { readonly type: 'proposals'; readonly proposals: ProposalList }
   | { readonly type: 'responses'; readonly responses: ResponseReport }
-  | { readonly type: 'instances'; readonly instances: readonly FoundInstance[] };
+  | { readonly type: 'instances'; readonly instances: readonly FoundInstance[] }
+  /** What each peak stands for: the share of its evidence that each pixel of the canvas gives, [height, width]. */
+  | { readonly type: 'evidence'; readonly evidence: readonly Float32Array[] };
 
 /** What the worker tells; `id` is that of the image, null while the network is opened. */
 export type Report =

@@ -47,7 +47,7 @@ async function find(request: FindRequest): Promise<void> {
 
 addEventListener('message', ({ data }: MessageEvent<Request>) => {
   if (data.type === 'open') {
-    opening = InstanceFinder.open(data.files, (report) => tell({ type: 'stage', id: null, report }));
+    opening = InstanceFinder.open(data.files, data.size, (report) => tell({ type: 'stage', id: null, report }));
     opening.then(
       ({ network }) => tell({ type: 'opened', network }),
       (error) => tell({ type: 'failed', id: null, failure: failureOf(error) }),
