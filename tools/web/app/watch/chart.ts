@@ -13,6 +13,8 @@ export interface ChartSeries {
 
 export interface ChartData {
   readonly steps: readonly number[];
+  /** Where the axis of steps ends unless a part of it was chosen. */
+  readonly end: number;
   readonly series: readonly ChartSeries[];
 }
 
@@ -39,7 +41,7 @@ export class Chart {
   readonly #onScheme = (): void => this.#rebuild();
   readonly #hidden = new Set<string>();
   #uplot: uPlot | undefined;
-  #data: ChartData = { steps: [], series: [] };
+  #data: ChartData = { steps: [], end: 0, series: [] };
   #logarithmic = false;
   #outputs: HTMLElement[] = [];
 
@@ -99,7 +101,7 @@ export class Chart {
         legend: { show: false },
         cursor: { sync: { key: SYNC, setSeries: false }, points: { size: 7 }, drag: { x: true, y: false } },
         scales: {
-          x: { time: false },
+          x: { time: false, range: (_, low, high) => this.#span(low, high) },
           y: this.#logarithmic ? { distr: 3 } : { range: (_, low, high) => bounds(low, high) },
         },
         axes: [
@@ -127,6 +129,13 @@ export class Chart {
       aligned(this.#data),
       this.#plot,
     );
+  }
+
+  /** From 0 to the end, or the part that was chosen with the pointer. */
+  #span(low: number, high: number): [number, number] {
+    const { steps, end } = this.#data;
+    const isWhole = low <= (steps[0] ?? 0) && high >= (steps.at(-1) ?? 0);
+    return isWhole ? [0, Math.max(end, high)] : [low, high];
   }
 
   #fit(): void {

@@ -2,7 +2,7 @@
 import type { LogNews, SplitIndex, Training } from '../../wire.ts';
 import { el, labelled } from '../dom.ts';
 import type { App, Mount } from '../page.ts';
-import { Chart, type ChartSeries } from './chart.ts';
+import { Chart, type ChartData, type ChartSeries } from './chart.ts';
 import { kernelTable } from './kernels.ts';
 import { Samples } from './samples.ts';
 import { RunState, smoothed, type TrainingState, throughput } from './state.ts';
@@ -68,7 +68,8 @@ class WatchPage {
   constructor(app: App) {
     this.#app = app;
     this.#tabs = { classifier: this.#tab('classifier'), cim: this.#tab('cim') };
-    const number = (value: number): string => (value >= 100 ? value.toFixed(0) : value.toPrecision(3));
+    const number = (value: number): string =>
+      value >= 100 || Number.isInteger(value) ? value.toFixed(0) : value.toPrecision(3);
     const logarithmic = el('input', { type: 'checkbox' });
     const smoothing = el('input', { type: 'range', min: 0, max: 0.98, step: 0.02, value: SMOOTHING });
     this.#charts = {
@@ -80,7 +81,7 @@ class WatchPage {
       }),
       scores: new Chart({
         title: 'Mask AP, %',
-        format: (value) => value.toFixed(1),
+        format: (value) => (Number.isInteger(value) ? String(value) : value.toFixed(1)),
         empty: 'Known at the end of the run. A training with --preview COUNT tries every checkpoint.',
       }),
       lr: new Chart({ title: 'Learning rate', format: scientific, empty: 'No step is done yet.' }),
@@ -185,8 +186,10 @@ class WatchPage {
     const names = Object.keys(curve.at(-1)?.losses ?? {});
     // A training with one loss has it twice.
     const terms = names.length === 2 ? ['total'] : names;
+    const end = steps.at(-1) ?? 0;
     this.#charts.loss.show({
       steps,
+      end,
       series: terms.map((name, i) => ({
         name,
         colour: `--c${(i % 8) + 1}`,
@@ -198,6 +201,7 @@ class WatchPage {
     });
     this.#charts.lr.show({
       steps,
+      end,
       series: [{ name: 'learning rate', colour: '--c4', values: curve.map(({ lr }) => lr) }],
     });
     this.#charts.scores.element.hidden = kind !== 'cim';
@@ -205,6 +209,7 @@ class WatchPage {
     const costSteps = costs.map(({ step }) => step + 1);
     this.#charts.pace.show({
       steps: costSteps,
+      end,
       series: costs.length === 0 ? [] : [{ name: 'images a second', colour: '--c2', values: throughput(costs) }],
     });
     const memory = (name: 'live' | 'peak' | 'reserved', colour: string, title: string): ChartSeries => ({
@@ -214,6 +219,7 @@ class WatchPage {
     });
     this.#charts.memory.show({
       steps: costSteps,
+      end,
       series:
         costs.length === 0
           ? []
@@ -231,7 +237,7 @@ class WatchPage {
   }
 
   /** Of the previews, and of the whole split at the end. */
-  #scores({ previews, curve }: TrainingState): { steps: number[]; series: ChartSeries[] } {
+  #scores({ previews, curve }: TrainingState): ChartData {
     const points = previews.flatMap(({ step, preview }) =>
       preview.scores ? [{ step: step + 1, scores: preview.scores }] : [],
     );
@@ -241,6 +247,7 @@ class WatchPage {
     const names = Object.keys(SCORES) as (keyof typeof SCORES)[];
     return {
       steps: points.map(({ step }) => step),
+      end: (last?.step ?? 0) + 1,
       series:
         points.length === 0
           ? []
