@@ -1,5 +1,6 @@
 /** Headless Chromium: all test files in one bundle of modules, each run in a page of its own. */
 import { readFile } from 'node:fs/promises';
+import { builtinModules } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -26,7 +27,7 @@ async function bundle(files: readonly string[]): Promise<Map<string, Uint8Array>
     splitting: true,
     format: 'esm',
     target: 'es2023',
-    external: ['node:*'],
+    external: ['node:*', ...builtinModules],
     sourcemap: 'inline',
     write: false,
     logLevel: 'silent',

@@ -11,7 +11,7 @@ import { testDriver } from '@cim/runtime/testing';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { create, globals } from 'webgpu';
-import { everyKernel, isBase } from './every-kernel.ts';
+import { everyKernel, isBase } from '../kernels/every-kernel.ts';
 
 const test = suite('compile');
 const kernels = everyKernel();
