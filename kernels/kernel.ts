@@ -2,7 +2,7 @@
  * What a kernel is, without any GPU API: WGSL text, the buffers it binds, the uniforms it reads, and the
  * grid to dispatch. Anyone's WebGPU app can run one:
  *
- *     const k = relu({ n: 1024 });
+ *     const k = activation({ n: 1024, kind: 'relu' });
  *     const pipeline = device.createComputePipeline({ layout: 'auto', compute: { module: device.createShaderModule({ code: k.wgsl }) } });
  *     // bind k.bindings in order at @binding(0…), k.uniformData() after them, then dispatchWorkgroups(...k.grid)
  */

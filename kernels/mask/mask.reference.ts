@@ -12,8 +12,8 @@ export function packMasks(bytes: ArrayLike<number>, n: number, pixels: number): 
 }
 
 export function pairwiseIntersection(a: ArrayLike<number>, b: ArrayLike<number>, pixels: number): Uint32Array {
-  const rows = a.length / pixels;
-  const columns = b.length / pixels;
+  const rows = Math.floor(a.length / pixels);
+  const columns = Math.floor(b.length / pixels);
   const counts = new Uint32Array(rows * columns);
   for (let i = 0; i < rows; i++) {
     for (let j = 0; j < columns; j++) {
