@@ -108,6 +108,13 @@ export function sceneOf(
   }
 }
 
+/** What all but few of the pixels that give evidence stay below. */
+function bright(map: Float32Array): number {
+  const values = map.filter((value) => value > 0).sort();
+  return values[Math.floor(BRIGHT * (values.length - 1))];
+}
+const BRIGHT = 0.97;
+
 /** A score as people read it at a glance. */
 export const percent = (score: number): string => `${Math.round(100 * score)} %`;
 
@@ -131,7 +138,7 @@ function evidencePeaks(findings: Findings, choice: Choice): Scene['peaks'] {
   if (!responses || !evidence || classIndex === null) return undefined;
   const { canvas } = responses;
   const own = evidence.filter((_, i) => responses.peaks[i].classIndex === classIndex);
-  const most = own.map((map) => map.reduce((a, b) => Math.max(a, b), 0));
+  const most = own.map(bright);
   const together = new Float32Array(canvas.width * canvas.height);
   own.forEach((map, i) => {
     for (let p = 0; p < map.length; p++) together[p] = Math.max(together[p], map[p] / (most[i] || 1));

@@ -26,7 +26,7 @@ const MIN_SCORE = 0.3;
 /** Proposals that are shown at first: more would hide the picture. */
 const PROPOSALS = 20;
 /** Images of the run to choose from. */
-const EXAMPLES = 12;
+const EXAMPLES = 10;
 const VIEW_NAMES = Object.keys(VIEWS) as View[];
 const ACCEPTED = 'image/png,image/jpeg,image/webp';
 
@@ -105,7 +105,7 @@ class TryPage implements MountedPage {
     this.#empty = this.#invitation();
     this.#stage = el('div', { class: 'try-stage empty' }, this.#empty, this.#picture.element);
     this.#views = this.#viewButtons();
-    this.#thumbs = this.#exampleButtons();
+    this.#thumbs = this.#sources();
     this.element = el(
       'div',
       { class: 'try' },
@@ -202,15 +202,22 @@ class TryPage implements MountedPage {
   #findFile(file: File | null | undefined): void {
     if (!file) return;
     this.#app.setPath([]);
+    this.#markExample();
     this.#find(file, file.name);
   }
 
   async #findExample({ id, file, name }: ImageInfo): Promise<void> {
     const { split } = this.#examples;
     this.#app.setPath([split, String(id)]);
+    this.#markExample(id);
     const response = await fetch(this.#app.url('api', this.#app.source.key, split, 'images', file)).catch(() => null);
     if (response?.ok) this.#find(await response.blob(), name);
     else this.#fail({ message: `The server does not give ${name}.`, remedy: 'Choose another image.' });
+  }
+
+  #markExample(id?: number): void {
+    for (const button of this.#thumbs.querySelectorAll('button'))
+      button.setAttribute('aria-pressed', String(button.dataset.id === String(id)));
   }
 
   #find(image: Blob, name: string): void {
@@ -322,6 +329,7 @@ class TryPage implements MountedPage {
       button.setAttribute('aria-pressed', String(own === view));
       button.hidden = (own === 'responses' || own === 'evidence') && this.#network?.hasClassifier === false;
     }
+    this.#stage.dataset.view = view;
     if (anew) this.#settings.replaceChildren(...this.#settingsOf(view));
     const shown = shownInstances(this.#findings, this.#choice);
     this.#list.show(shown, this.#network?.classes ?? []);
@@ -396,32 +404,37 @@ class TryPage implements MountedPage {
       'div',
       { class: 'invitation' },
       el('p', { class: 'headline' }, 'Drop an image here'),
-      el('p', { class: 'muted' }, 'It stays in this browser: the network runs on your GPU.'),
-      el(
-        'div',
-        { class: 'ways' },
-        this.#input,
-        el('label', { class: 'button', for: 'try-file' }, 'Choose an image'),
-        el('span', { class: 'muted' }, 'or paste one with ', el('kbd', {}, 'Ctrl V')),
-      ),
+      el('p', { class: 'muted' }, 'or choose or paste one. It stays in this browser: the network runs on your GPU.'),
     );
   }
 
-  #exampleButtons(): HTMLElement {
+  /** Where images come from: files, and the run's data. */
+  #sources(): HTMLElement {
     const { split, images } = this.#examples;
     const { key, folder } = this.#app.source;
-    if (images.length === 0) return el('div');
     const thumbs = images.map((image) => {
-      const picture = el('img', {
-        src: this.#app.url('api', key, split, 'thumbs', `${image.id}.webp`),
-        alt: '',
-        loading: 'lazy',
-      });
-      const button = el('button', { type: 'button', 'aria-label': image.name, title: image.name }, picture);
+      const src = this.#app.url('api', key, split, 'thumbs', `${image.id}.webp`);
+      const picture = el('img', { src, alt: '', loading: 'lazy' });
+      const button = el(
+        'button',
+        { type: 'button', 'aria-label': image.name, title: image.name, 'data-id': image.id },
+        picture,
+      );
       button.addEventListener('click', () => void this.#findExample(image));
       return el('li', {}, button);
     });
-    return el('div', { class: 'examples' }, el('h2', {}, `Images of ${split} in ${folder}`), el('ul', {}, thumbs));
+    return el(
+      'section',
+      { class: 'examples', 'aria-label': 'Images to try' },
+      el(
+        'div',
+        { class: 'bar' },
+        this.#input,
+        el('label', { class: 'button', for: 'try-file' }, 'Choose an image'),
+        images.length > 0 ? el('span', { class: 'muted' }, `or one of ${split} in ${folder}`) : null,
+      ),
+      el('ul', {}, thumbs),
+    );
   }
 }
 
