@@ -15,7 +15,7 @@ export const wgsl: (strings: TemplateStringsArray, ...values: unknown[]) => stri
 export interface Scalar {
   /** WGSL type of the uniform. */
   readonly type: 'u32' | 'i32' | 'f32';
-  /** A u32 or i32 is wrapped to 32 bits, an f32 rounded. */
+  /** A u32 or i32 must be an integer of its range; an f32 is rounded. */
   readonly value: number;
 }
 /** An unsigned integer uniform: a size, a count, a switch of 0 or 1. */
@@ -140,7 +140,7 @@ const sources = new Map<string, string>();
 
 /**
  * Describes one dispatch. Cheap enough to call per step: the WGSL text is built once per set of constants.
- * @throws RangeError when a size of the grid is no integer of 0 to {@link MAX_GRID}.
+ * @throws KernelSizeError when a uniform or a size of the grid is no number that WebGPU takes.
  */
 export function defineKernel<B extends string, C extends Record<string, Constant> = Record<string, never>>(
   spec: KernelSpec<B, C>,

@@ -2,8 +2,11 @@ import { type Binding, type Kernel, MAX_STORAGE_BUFFERS } from '@cim/kernels/ker
 import { compilationErrors, quotePipelineError } from './diagnostics.ts';
 import { LimitError, ValidationError } from './errors.ts';
 
+/** A compiled kernel text. */
 export interface Pipeline {
+  /** What dispatches set. */
   readonly pipeline: GPUComputePipeline;
+  /** Of its bind group. */
   readonly layout: GPUBindGroupLayout;
   /** Identifies the layout: kernels of one signature share bind groups. */
   readonly signature: string;
@@ -20,15 +23,22 @@ export class PipelineCache {
   readonly #checks: Promise<void>[] = [];
   #failure: ValidationError | undefined;
 
+  /** Of kernels for one device. */
   constructor(device: GPUDevice) {
     this.#device = device;
     this.#features = new Set(device.features as unknown as Iterable<string>);
   }
 
+  /** Pipelines made so far. */
   get size(): number {
     return this.#pipelines.size;
   }
 
+  /**
+   * The pipeline of a kernel, made at the first time. What WGSL compilers find wrong comes out later, in {@link
+   * validated}.
+   * @throws LimitError when the device lacks what the kernel needs.
+   */
   get(kernel: Kernel): Pipeline {
     const cached = this.#pipelines.get(kernel.key);
     if (cached) return cached;
@@ -49,7 +59,12 @@ export class PipelineCache {
     return entry;
   }
 
-  /** Compiles kernels in parallel, ahead of their first use. */
+  /**
+   * Compiles kernels in parallel, ahead of their first use.
+   *
+   * @throws LimitError when the device lacks what a kernel needs.
+   * @throws ValidationError that quotes the line of WGSL where one does not compile.
+   */
   async compile(kernels: Iterable<Kernel>): Promise<void> {
     const missing = new Map<string, Kernel>();
     for (const kernel of kernels) if (!this.#pipelines.has(kernel.key)) missing.set(kernel.key, kernel);
@@ -70,7 +85,10 @@ export class PipelineCache {
     );
   }
 
-  /** Resolves when every pipeline made so far is known to be valid; throws the first failure. */
+  /**
+   * Resolves when every pipeline made so far is known to be valid.
+   * @throws ValidationError that quotes the line of WGSL where the first one does not compile.
+   */
   async validated(): Promise<void> {
     await Promise.all(this.#checks.splice(0));
     if (this.#failure) throw this.#failure;

@@ -1,9 +1,11 @@
 /** The scores that mining reads: shapes and WGSL which its kernels share. */
 import { u32 } from '../kernel.ts';
 
+/** What the kernels of a strategy have in common. */
 export interface MiningShape {
   /** Proposals. */
   readonly n: number;
+  /** C, without the background. */
   readonly classes: number;
   /** C+1 or C. */
   readonly clsColumns: number;

@@ -191,8 +191,8 @@ fn main(@builtin(workgroup_id) image: vec3u, @builtin(local_invocation_index) la
 }
 
 /**
- * y [R, C, S, S] from the table of {@link roiWeights}. With `mask`, masks [R, S, S] are bound too and y is
- * Of shape [R, 2C, S, S]: the features, then the features times the mask (MaskFuse's input).
+ * y [R, C, S, S] from the table of {@link roiWeights}. With `mask`, masks [R, S, S] are bound too and y
+ * becomes [R, 2C, S, S]: the features, then the features times the mask (MaskFuse's input).
  */
 export function roiAlign({ mask = false, ...shape }: RoIAlignShape & { mask?: boolean }): Kernel {
   const { rois, channels, outputSize } = shape;

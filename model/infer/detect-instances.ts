@@ -9,8 +9,11 @@ import { testPasses } from './test-passes.ts';
 
 /** What the network found in one image, by either of its heads. */
 export interface ImageInstances {
+  /** Of all proposals. */
   readonly scores: ProposalScores;
+  /** By the refinement branches, best first: the method's result. */
   readonly refinement: readonly Detection[];
+  /** By the anti-noise branch alone, best first. */
   readonly antiNoise: readonly Detection[];
 }
 

@@ -13,6 +13,7 @@ interface Size {
 
 /** An image as the stages work on it, in pixels, and its size in the file. */
 export interface WorkingSize extends Size {
+  /** Pixels of the file. */
   readonly original: Size;
 }
 

@@ -4,8 +4,8 @@ import type { Mined } from '../mining/index.ts';
 import { lossValue } from './value.ts';
 
 /**
- * Bag loss of scores [N, C+1] in [0, 1] with mined row weights (loss_weight_bag_loss, lib/modeling/heads.py), labels
- * Of shape [C]: the bag term of `clsIouLoss` on its own.
+ * Bag loss of scores [N, C+1] in [0, 1] with mined row weights (loss_weight_bag_loss, lib/modeling/heads.py), with
+ * labels [C]: the bag term of `clsIouLoss` on its own.
  * @param weight factor in the differentiated total; the returned value [1] is without it.
  * @throws ShapeError when the tensors do not belong to the same proposals and classes.
  */

@@ -37,7 +37,9 @@ const LARGEST_ARENA_BYTES = 1 << 27;
 /** Initial values made at a time, elements: 64 MiB. */
 const PIECE = 2 ** 24;
 
+/** What a {@link ParameterStore} is for. */
 export interface StoreOptions {
+  /** Whether parameters that may train have gradients; without, they take half the memory. */
   readonly trains?: boolean;
 }
 

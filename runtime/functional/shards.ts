@@ -1,6 +1,6 @@
 /**
  * How operations work shard by shard on a weight larger than one binding. Rows of the weight are channels of the output
- * Of shape [outer, channels, inner]: inner is 1 in a linear layer, height·width in a convolution.
+ * [outer, channels, inner]; inner is 1 in a linear layer, height·width in a convolution.
  */
 import { placeChannels, takeChannels } from '@cim/kernels';
 import { rowShards, type Weight } from '../sharded.ts';

@@ -10,6 +10,7 @@ export interface Tolerance {
   readonly relative?: number;
   /** Relative to the largest expected finite magnitude. */
   readonly scaled?: number;
+  /** The same for all elements. */
   readonly absolute?: number;
   /** Units in the last place: how many f32 numbers away. +0 and −0 are 0 apart. */
   readonly ulp?: number;
@@ -47,6 +48,9 @@ export function placeOf(index: number, shape?: Shape): string {
 /**
  * Throws unless every element keeps to the {@link Tolerance}. NaN is right only where NaN is expected, an infinity only
  * where the same one is; +0 equals −0. The error names the worst element, both values and how many are wrong.
+ *
+ * @throws Error that names the worst element.
+ * @throws RangeError when `shape` has another number of elements.
  */
 export function expectClose(
   actual: ArrayLike<number>,

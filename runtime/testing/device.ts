@@ -26,7 +26,11 @@ export const sharedTestDevice = new SharedDevice(openTestDevice);
 /** The device that all tests of the process share. Its driver comes from $CIM_DRIVER, where there are such variables. */
 export const testDevice = (): Promise<Device> => sharedTestDevice.get();
 
-/** The driver named by $CIM_DRIVER, which the test runner's `--driver` sets. Default, and in browsers: `auto`. */
+/**
+ * The driver named by $CIM_DRIVER, which the test runner's `--driver` sets. Default, and in browsers: `auto`.
+ *
+ * @throws RangeError when there is no such driver.
+ */
 export function testDriver(): DriverChoice {
   const name = environmentVariable('CIM_DRIVER') ?? 'auto';
   if (!isDriverChoice(name))

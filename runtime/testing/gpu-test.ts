@@ -43,6 +43,7 @@ export interface GpuTest<D> {
 
 /** Anything with `test(name, fn)`: a uvu suite, `Deno.test`, `test` of node:test or vitest; also their `only` and `skip`. */
 export interface Surroundings<D> {
+  /** Registers a test with the runner. */
   readonly test: (name: string, body: () => Promise<void>) => unknown;
   /** Default: the {@link Device} of `testDevice`. */
   readonly openDevice?: () => Promise<D>;

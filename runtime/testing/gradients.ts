@@ -12,6 +12,7 @@ export interface Differentiable {
   ) => readonly ArrayLike<number>[] | Promise<readonly ArrayLike<number>[]>;
 }
 
+/** How {@link expectGradients} moves the inputs. */
 export interface GradientOptions {
   /** How far the inputs are moved. The function must be smooth within it. Default 1e-2. */
   readonly step?: number;

@@ -10,7 +10,7 @@ import { clampIndices, reverseInvocations } from './shader-text.ts';
 /**
  * Runs a kernel on host arrays and returns the outputs. An output given as a number is its size: it starts filled with
  * poison and must be written completely; an output given as an array starts with those values. Every buffer lies between
- * guard zones, and the kernel runs twice: see {@link runGuarded}.
+ * guard zones, and the kernel runs three times: see {@link runGuarded}.
  * @throws ShaderDefectError when it reads or writes where it must not, ValidationError when it does not compile.
  */
 export async function runKernel<B extends string>(
@@ -24,7 +24,11 @@ export async function runKernel<B extends string>(
   return (await executePlan(device, plan, buffers, options)) as Record<B, Float32Array>;
 }
 
-/** {@link runKernel} for a plan of several kernels; its scratch buffers lie between guard zones too. */
+/**
+ * {@link runKernel} for a plan of several kernels; its scratch buffers lie between guard zones too.
+ *
+ * @throws ShapeError when a buffer is missing or of no use.
+ */
 export async function executePlan(
   device: Device,
   plan: Plan,

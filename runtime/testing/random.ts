@@ -21,6 +21,7 @@ export const EXTREMES = {
   infinities: [Infinity, -Infinity],
   nan: [NaN],
 } as const;
+/** Kinds of values in {@link EXTREMES}. */
 export type Extreme = keyof typeof EXTREMES;
 
 /**

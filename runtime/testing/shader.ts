@@ -13,6 +13,7 @@ import {
 
 /** A compute shader and how to dispatch it. */
 export interface Shader {
+  /** The WGSL of the module. */
   readonly code: string;
   /** Default: the only one. */
   readonly entryPoint?: string;
@@ -22,6 +23,7 @@ export interface Shader {
   readonly grid: number | readonly [x: number, y?: number, z?: number];
 }
 
+/** What the shader may do, and how often it runs. */
 export interface GuardOptions {
   /** Outputs of which elements may stay unwritten. */
   readonly partial?: readonly string[];
@@ -42,7 +44,7 @@ export type BufferContent = ArrayLike<number> | number;
 
 /**
  * Runs a compute shader on host arrays and returns what it may write, by name. Buffers are named as in the WGSL. Each
- * lies between guard zones, and the shader runs twice with different poison there: see {@link runGuarded}.
+ * lies between guard zones, and the shader runs three times with different poison there: see {@link runGuarded}.
  *
  *     const { y } = await runShader(gpu, { code, grid: 2 }, { x: [1, 2, 3], y: 3, size: Uint32Array.of(3) });
  *

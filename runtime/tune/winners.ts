@@ -11,12 +11,14 @@ export class Winners {
   readonly #shipped: TuningTable['entries'];
   readonly #target: Target;
 
+  /** Own results come before shipped ones; the target decides which candidates there are. */
   constructor(store: TuningStore, shipped: TuningTable['entries'], target: Target) {
     this.#store = store;
     this.#shipped = shipped;
     this.#target = target;
   }
 
+  /** What the results hold for. */
   get environment(): Environment {
     return this.#store.environment;
   }
@@ -41,6 +43,7 @@ export class Winners {
     );
   }
 
+  /** Stores the result of a tuning, in place of an earlier one. */
   keep({ key }: Operation, entry: TunedEntry): void {
     this.#store.write(this.#place(key), entry);
   }
