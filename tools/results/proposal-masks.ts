@@ -32,15 +32,11 @@ export interface ProposalMasks {
  * @throws DataError when there is no file of them, they are not so many, or they are of an image of another size.
  */
 export async function readProposalMasks(folder: string, image: SizedImage, count?: number): Promise<ProposalMasks> {
-  const first = (paths: readonly string[]): string | undefined => paths.find((path) => existsSync(path));
-  const { name } = parse(image.fileName);
-  const cob = findCobFile(folder, image.fileName) ?? first([join(folder, `${name}.mat`)]);
-  const file = `${image.id}.safetensors`;
-  const made = first([join(folder, file), join(folder, 'proposals', file)]);
+  const { cob, made } = proposalFile(folder, image);
   const masks = cob ? await cobMasks(cob, image) : made ? await madeMasks(made, image) : undefined;
   if (!masks) {
     throw new DataError(
-      `${folder} has no proposals of ${image.fileName}: neither ${name}.mat nor ${file} is there.`,
+      `${folder} has no proposals of ${image.fileName}: neither ${parse(image.fileName).name}.mat nor ${image.id}.safetensors is there.`,
       'Give the folder of the proposals that were scored: the data set, or the run.',
     );
   }
@@ -51,6 +47,17 @@ export async function readProposalMasks(folder: string, image: SizedImage, count
     );
   }
   return masks;
+}
+
+/** Where the proposals of an image are, if anywhere: COB's file, or one of our making. */
+export function proposalFile(
+  folder: string,
+  { id, fileName }: Pick<SizedImage, 'id' | 'fileName'>,
+): { readonly cob?: string; readonly made?: string } {
+  const first = (paths: readonly string[]): string | undefined => paths.find((path) => existsSync(path));
+  const cob = findCobFile(folder, fileName) ?? first([join(folder, `${parse(fileName).name}.mat`)]);
+  const file = `${id}.safetensors`;
+  return { cob, made: first([join(folder, file), join(folder, 'proposals', file)]) };
 }
 
 async function cobMasks(path: string, { fileName, width, height }: SizedImage): Promise<ProposalMasks> {

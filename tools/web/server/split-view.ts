@@ -15,7 +15,7 @@ import { readResults } from '../../datasets/results.ts';
 import { byImage } from '../../draw/panels.ts';
 import { DataError } from '../../errors.ts';
 import { findCobFile } from '../../proposals/cob-mat.ts';
-import { readProposalMasks } from '../../results/proposal-masks.ts';
+import { proposalFile, readProposalMasks } from '../../results/proposal-masks.ts';
 import type { ImageDetail, ImageInfo, Layer, ObjectLayer, PeakLayer, ProposalList, SplitIndex } from '../wire.ts';
 import {
   annotationRuns,
@@ -98,11 +98,14 @@ export class SplitView {
     return { objects: Object.fromEntries(layers), ...(peaks ? { peaks: peakLayer(peaks) } : {}) };
   }
 
-  /** Null for an image without any. */
+  /** Null for an image that the split does not have; none where they are not made yet. */
   async proposals(id: number): Promise<ProposalList | null> {
     const image = this.#images.get(id);
-    if (!image || this.#found.proposals === null) return null;
-    const { count, mask } = await readProposalMasks(this.#found.proposals, image);
+    const folder = this.#found.proposals;
+    if (!image || folder === null) return null;
+    const { cob, made } = proposalFile(folder, image);
+    if (cob === undefined && made === undefined) return [];
+    const { count, mask } = await readProposalMasks(folder, image);
     const masks = Array.from({ length: count }, (_, n) => {
       const rle = mask(n);
       return { mask: rle, runs: parseRle(rle) };
