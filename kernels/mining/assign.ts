@@ -82,7 +82,10 @@ export function assignPseudoLabels({
   });
 }
 
-/** pseudoLabels [N] = 0 (background) where a proposal is not `usable`, that is, where it contains almost all others. */
+/**
+ * pseudoLabels [N] = 0 (background) where a proposal is not `usable`, that is, where it contains almost all others.
+ * Binds usable u32 [N] of `usableProposals`, and pseudoLabels i32 [N].
+ */
 export function bigProposalsToBackground({ n }: { n: number }): Kernel<'usable' | 'pseudoLabels'> {
   return defineKernel({
     name: 'mining.bigProposalsToBackground',

@@ -129,6 +129,7 @@ export function adamW({
 
 /**
  * scale[0] = min(1, maxNorm/(√Σ partial + 10⁻⁶)), from `partials` partial sums of squares of all gradients.
+ * Binds partial [parts] and scale [1].
  */
 export function clipFactor({ partials, maxNorm }: { partials: number; maxNorm: number }): Kernel<'partial' | 'scale'> {
   return defineKernel({

@@ -189,6 +189,7 @@ ${pixels
  * coarse scale, in units of Lab a pixel; maps.gradient = |∇L| of the fine scale by central differences;
  * maps.orientation = its direction, floored to one of 8 sectors of the circle.
  * An invocation walks down a run of pixels, so that it loads each row of its window once.
+ * Binds blurred [6, height, width] and maps [7, height, width].
  */
 export function proposalEdges({ width, height }: ImageSize): Kernel<'blurred' | 'maps'> {
   const n = width * height;
