@@ -1,5 +1,5 @@
 /**
- * Makes the API reference, `docs/api/index.html`: pages that need no network, with search. One page a file that programs
+ * Makes the API reference, `docs/api/index.html`, or in the folder given: pages that need no network, with search. One page a file that programs
  * import, in the folders of its package; the guides of `docs` and the READMEs are among them. Broken links, types that
  * are public but not exported, and anything public without documentation are errors.
  */
@@ -9,6 +9,7 @@ import { Application, Converter, ReflectionKind } from 'typedoc';
 import { publicFiles, root } from './public-api.ts';
 
 const inRoot = (...names: string[]): string => path.join(root, ...names);
+const [out = inRoot('docs', 'api')] = process.argv.slice(2);
 const guides = readdirSync(inRoot('docs')).filter((name) => name.endsWith('.md'));
 
 const app = await Application.bootstrap({
@@ -22,7 +23,7 @@ const app = await Application.bootstrap({
     ...guides.map((name) => inRoot('docs', name)),
     ...['kernels', 'runtime', 'model'].map((name) => inRoot(name, 'README.md')),
   ],
-  out: inRoot('docs', 'api'),
+  out,
   disableGit: true,
   disableSources: true,
   skipErrorChecking: true,
@@ -40,6 +41,10 @@ const app = await Application.bootstrap({
 });
 app.converter.on(Converter.EVENT_RESOLVE_BEGIN, ({ project }) => {
   for (const page of project.getChildrenByKind(ReflectionKind.Module)) page.name = `@cim/${page.name}`;
+  // TypeDoc's name of an object that a function takes apart.
+  for (const parameter of project.getReflectionsByKind(ReflectionKind.Parameter)) {
+    if (parameter.name === '__namedParameters') parameter.name = 'options';
+  }
 });
 
 const project = await app.convert();

@@ -13,9 +13,11 @@ export const root: string = path.resolve(path.dirname(fileURLToPath(import.meta.
 /** What a package offers beside what its index re-exports: files, or folders with all that is in them. */
 const SUBPATHS = [
   'runtime/functional/index.ts',
-  'runtime/testing.ts',
-  'runtime/testing',
+  'runtime/testing/index.ts',
+  'runtime/memory.ts',
+  'runtime/pipelines.ts',
   'runtime/tune/tune.ts',
+  'runtime/tune/winners.ts',
   'model',
 ];
 const INDICES = ['kernels/index.ts', 'runtime/index.ts', 'model/index.ts'];
@@ -53,7 +55,7 @@ function subpathFiles(): string[] {
   });
 }
 
-/** The files with what is public, indices first. */
+/** The files all of whose exports are public, indices first: also those that an index re-exports as a whole. */
 function entryFiles(program: ts.Program): ts.SourceFile[] {
   const checker = program.getTypeChecker();
   const found = new Set<ts.SourceFile>();
@@ -61,7 +63,7 @@ function entryFiles(program: ts.Program): ts.SourceFile[] {
     if (found.has(file)) return;
     found.add(file);
     for (const statement of file.statements) {
-      if (!ts.isExportDeclaration(statement) || !statement.moduleSpecifier) continue;
+      if (!ts.isExportDeclaration(statement) || !statement.moduleSpecifier || statement.exportClause) continue;
       const target = checker.getSymbolAtLocation(statement.moduleSpecifier)?.valueDeclaration;
       if (target && ts.isSourceFile(target)) visit(target);
     }
@@ -202,13 +204,19 @@ export function publicSymbols(): PublicSymbol[] {
     }
   };
 
-  for (const file of entryFiles(program)) {
-    for (const symbol of checker.getExportsOfModule(checker.getSymbolAtLocation(file)!)) {
-      const declaration = symbol.declarations?.[0];
-      if (!declaration || declaration.getSourceFile() !== file || ts.isExportSpecifier(declaration)) continue;
-      if (ts.isNamespaceExport(declaration)) continue;
-      add(symbol.name, kindOf(checker, symbol, declaration), symbol, declaration);
-      for (const each of symbol.declarations!) addMembers(symbol.name, each);
+  const files = entryFiles(program);
+  const known = new Set<ts.Declaration>();
+  for (const file of files) {
+    for (const exported of checker.getExportsOfModule(checker.getSymbolAtLocation(file)!)) {
+      const isAlias = (exported.flags & ts.SymbolFlags.Alias) !== 0;
+      const symbol = isAlias ? checker.getAliasedSymbol(exported) : exported;
+      const [declaration] = symbol.declarations ?? [];
+      if (!declaration || ts.isSourceFile(declaration) || known.has(declaration)) continue;
+      const home = declaration.getSourceFile();
+      if (home !== file && (!isAlias || files.includes(home))) continue;
+      known.add(declaration);
+      add(exported.name, kindOf(checker, symbol, declaration), symbol, declaration);
+      for (const each of symbol.declarations!) addMembers(exported.name, each);
     }
   }
   return symbols;
