@@ -36,7 +36,14 @@ const shorterShaders: Plugin = {
   },
 };
 
-const MODULES: BuildOptions = { bundle: true, format: 'esm', target: 'es2022', logLevel: 'warning' };
+/** For no platform: whoever bundles for browsers leaves out what the packages' `browser` fields name. */
+const MODULES: BuildOptions = {
+  bundle: true,
+  format: 'esm',
+  platform: 'neutral',
+  target: 'es2022',
+  logLevel: 'warning',
+};
 
 /** The TypeScript files of a package, without declarations and what was built or installed. */
 const sources = (folder: string): string[] =>
