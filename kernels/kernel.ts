@@ -141,6 +141,27 @@ const sources = new Map<string, string>();
 /**
  * Describes one dispatch. Cheap enough to call per step: the WGSL text is built once per set of constants.
  * @throws KernelSizeError when a uniform or a size of the grid is no number that WebGPU takes.
+ * @example
+ * ```ts
+ * import { defineKernel, linearGrid, linearIndex, read, u32, write } from '@cim/kernels';
+ * import { Device } from '@cim/runtime';
+ *
+ * const square = (n: number) =>
+ *   defineKernel({
+ *     name: 'example.square',
+ *     bindings: { x: read(), y: write() },
+ *     uniforms: { n: u32(n) },
+ *     grid: linearGrid(n, 64),
+ *     source: () => `${linearIndex(64)}
+ *   if (i < u.n) { y[i] = x[i] * x[i]; }
+ * }`,
+ *   });
+ * const device = await Device.open();
+ * const [x, y] = [device.tensor([1, 2, 3]), device.empty([3])];
+ * device.run(square(3), { x, y });
+ * console.log(await y.read()); // → Float32Array(3) [ 1, 4, 9 ]
+ * await device.close();
+ * ```
  */
 export function defineKernel<B extends string, C extends Record<string, Constant> = Record<string, never>>(
   spec: KernelSpec<B, C>,

@@ -149,6 +149,26 @@ interface Lesson {
  * The network of Complete Instances Mining (IJCAI 2023; Generalized_RCNN, lib/modeling/model_builder.py):
  * backbone → region features → anti-noise branch and refinement branches. Every branch learns from labels mined in
  * the scores of the branch before it; all of it stays on the GPU.
+ *
+ * @example
+ * ```ts
+ * import { Cim } from '@cim/model/cim';
+ * import { presets } from '@cim/model/recipe/presets';
+ * import { Device, Generator, Tape } from '@cim/runtime';
+ *
+ * const device = await Device.open();
+ * const { cim: config, backbone } = presets.small;
+ * const cim = new Cim(device, { ...config, backbone, classes: 20 }, new Generator(1));
+ * const batch = {
+ *   images: device.zeros([1, 3, 96, 128]), // normalised RGB
+ *   rois: device.tensor([0, 8, 8, 64, 64, 0, 0, 0, 100, 90], [2, 5]), // image, box in pixels
+ *   masks: device.tensor(new Float32Array(2 * 7 * 7).fill(1), [2, 7, 7]),
+ *   counts: [2],
+ * };
+ * const [{ refinement }] = cim.forward(new Tape(device, { recording: false }), batch);
+ * console.log(refinement.length, refinement[0].cls.shape); // → 3 [ 2, 21 ]
+ * await device.close();
+ * ```
  */
 export class Cim {
   /** As given. */

@@ -143,6 +143,15 @@ export class Device {
   /**
    * Opens an adapter with all features and limits that kernels make use of.
    * @throws GpuUnavailableError when there is no adapter of the driver asked for.
+   * @example
+   * ```ts
+   * import { Device } from '@cim/runtime';
+   *
+   * const device = await Device.open(); // or { driver: 'swiftshader', trace: true }
+   * const x = device.tensor([1, 2, 3, 4], [2, 2]);
+   * console.log(x.shape, await x.read()); // → [ 2, 2 ] Float32Array(4) [ 1, 2, 3, 4 ]
+   * await device.close();
+   * ```
    */
   static async open(options: DeviceOptions = {}): Promise<Device> {
     const found = await findAdapter(options.driver ?? 'auto');
@@ -263,6 +272,16 @@ export class Device {
    * @param dtype that of a Uint32Array or Int32Array is u32 or i32, of other data f32.
    * @throws ShapeError when the shape has another number of elements.
    * @throws LimitError when it is larger than {@link maxBinding}.
+   * @example
+   * ```ts
+   * import { Device } from '@cim/runtime';
+   *
+   * const device = await Device.open();
+   * const labels = device.tensor(Uint32Array.of(2, 0, 1));
+   * const image = device.tensor(new Float32Array(3 * 4 * 5), [1, 3, 4, 5]);
+   * console.log(labels.dtype, image.bytes); // → u32 240
+   * await device.close();
+   * ```
    */
   tensor(data: ArrayLike<number>, shape: Shape = [data.length], dtype: DType = dtypeOf(data)): Tensor {
     const tensor = this.empty(shape, dtype);
@@ -373,6 +392,17 @@ export class Device {
    * @param tensors by the names of the kernel's bindings.
    * @throws LimitError when the device lacks what the kernel needs.
    * @throws ShapeError when a tensor was disposed, or is not of the binding's dtype.
+   * @example
+   * ```ts
+   * import { add } from '@cim/kernels';
+   * import { Device } from '@cim/runtime';
+   *
+   * const device = await Device.open();
+   * const [a, b, y] = [device.tensor([1, 2]), device.tensor([3, -4]), device.empty([2])];
+   * device.run(add({ n: 2, relu: true }), { a, b, y }); // y = max(0, a + b)
+   * console.log(await y.read()); // → Float32Array(2) [ 4, 0 ]
+   * await device.close();
+   * ```
    */
   run<B extends string>(kernel: Kernel<B>, tensors: Readonly<Record<B, Tensor>>): void {
     if (this.#collecting) {
@@ -540,6 +570,17 @@ export class Device {
    * Disposes, at the end, every tensor made by `work` that is neither returned nor kept.
    *
    * @throws ShapeError when `work` returns a promise.
+   * @example
+   * ```ts
+   * import { Device, functional as F, Tape } from '@cim/runtime';
+   *
+   * const device = await Device.open();
+   * const x = device.tensor([1, -2]);
+   * const tape = new Tape(device, { recording: false });
+   * const y = device.scope(() => F.relu(tape, F.scale(tape, x, 2))); // 2·x is freed, y is not
+   * console.log(await y.read()); // → Float32Array(2) [ 2, 0 ]
+   * await device.close();
+   * ```
    */
   scope<T>(work: () => T): T {
     const made = this.#openScope();

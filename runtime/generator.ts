@@ -60,7 +60,20 @@ export function philox(seed: number, counter: number, stream = 0): [number, numb
   return [block[0] >>> 0, block[1] >>> 0, block[2] >>> 0, block[3] >>> 0];
 }
 
-/** A seeded stream of numbers whose whole state is `{ seed, counter }`. */
+/**
+ * A seeded stream of numbers whose whole state is `{ seed, counter }`.
+ *
+ * @example
+ * ```ts
+ * import { Generator } from '@cim/runtime';
+ *
+ * const first = new Generator(7);
+ * const { state } = first;
+ * const numbers = [first.integer(100), first.integer(100)];
+ * const again = new Generator(state.seed, state.counter);
+ * console.log(numbers.every((n) => n === again.integer(100))); // → true
+ * ```
+ */
 export class Generator {
   /** The key of all its numbers, u32. */
   readonly seed: number;

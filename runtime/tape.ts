@@ -51,6 +51,20 @@ export function isParameter(tensor: Weight): boolean {
 /**
  * Reverse-mode differentiation over named operations. Operations record how to push a gradient back; {@link backward}
  * walks them in reverse, accumulating in place, and frees activations and gradients at their last use.
+ *
+ * @example
+ * ```ts
+ * import { Device, functional as F, Tape } from '@cim/runtime';
+ *
+ * const device = await Device.open();
+ * const x = device.tensor([-1, 2, -3, 4]);
+ * x.requiresGrad = true;
+ * const tape = new Tape(device);
+ * const y = F.relu(tape, F.scale(tape, tape.keep(x), 3));
+ * tape.backward(y, device.tensor([1, 1, 1, 1])); // from dL/dy to dL/dx
+ * console.log(await tape.gradient(x)!.read()); // → Float32Array(4) [ 0, 3, 0, 3 ]
+ * await device.close();
+ * ```
  */
 export class Tape {
   /** Where the operations run. */

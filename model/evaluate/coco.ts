@@ -85,8 +85,25 @@ export const cocoStatistics: readonly Statistic[] = [
 
 /**
  * Evaluates a result file against an annotation file.
+ * @throws EvaluationError when a detection lies in an image the annotations lack, or has no mask (or box).
+ * @example
+ * ```ts
+ * import { cocoStatistics, evaluateCoco } from '@cim/model/evaluate/coco';
+ * import { encodeRle } from '@cim/model/evaluate/rle';
  *
- * Throws an EvaluationError if a detection lies in an image the annotations lack, or has no mask (or box).
+ * const mask = new Uint8Array(16 * 16).fill(1, 0, 128); // the upper half
+ * const segmentation = encodeRle(mask, 16, 16);
+ * const truth = {
+ *   images: [{ id: 1, file_name: '1.jpg', width: 16, height: 16 }],
+ *   categories: [{ id: 1, name: 'cat' }],
+ *   annotations: [
+ *     { id: 1, image_id: 1, category_id: 1, area: 128, bbox: [0, 0, 16, 8], segmentation, iscrowd: 0 } as const,
+ *   ],
+ * };
+ * const results = [{ image_id: 1, category_id: 1, score: 0.9, segmentation }];
+ * const { stats } = evaluateCoco(truth, results, { type: 'segm' });
+ * console.log(cocoStatistics[0].name, stats[0]); // → AP 1
+ * ```
  */
 export function evaluateCoco(
   gt: CocoJson,

@@ -22,6 +22,26 @@ export interface ImageInstances {
  *
  * @param image at working size.
  * @param test how it is looked at, and what is kept.
+ * @example
+ * ```ts
+ * import { Cim } from '@cim/model/cim';
+ * import { detectInstances } from '@cim/model/infer/detect-instances';
+ * import { imageProposals } from '@cim/model/infer/image-proposals';
+ * import { proposeMasks } from '@cim/model/proposals/proposals';
+ * import { presets } from '@cim/model/recipe/presets';
+ * import { Device, Generator } from '@cim/runtime';
+ *
+ * const device = await Device.open();
+ * const generator = new Generator(1);
+ * const image = { name: 'noise', width: 64, height: 48, rgb: Uint8Array.from({ length: 9216 }, () => generator.integer(256)) };
+ * const found = await proposeMasks(device, image, { superpixels: 24, limit: 10 });
+ * const proposals = imageProposals(found, { original: image });
+ * const { cim: config, backbone, test } = presets.small;
+ * const cim = new Cim(device, { ...config, backbone, classes: 2 }, generator); // weights: cim.parameters.load(…)
+ * const { refinement } = await detectInstances(device, cim, image, proposals, test);
+ * console.log(refinement.every(({ proposal }) => proposals.fileMask(proposal).size[0] === 48)); // → true
+ * await device.close();
+ * ```
  */
 export async function detectInstances(
   device: Device,

@@ -35,6 +35,17 @@ export function maskOverlaps(
  * IoU [A, B] of two sets of masks of one image, not rounded, for evaluation. Two empty masks give NaN.
  *
  * @throws ShapeError when the masks are of different sizes.
+ * @example
+ * ```ts
+ * import { packMasks, pairwiseIou } from '@cim/model/masks/index';
+ * import { Device } from '@cim/runtime';
+ *
+ * const device = await Device.open();
+ * const a = packMasks([1, 1, 0, 0], 1, 2, 2); // one mask of 2×2 pixels: the upper row
+ * const b = packMasks([1, 0, 1, 0, 1, 1, 1, 1], 2, 2, 2); // the left column, and everything
+ * console.log([...(await pairwiseIou(device, a, b))].map((iou) => iou.toFixed(2))); // → [ '0.33', '0.50' ]
+ * await device.close();
+ * ```
  */
 export async function pairwiseIou(device: Device, a: PackedMasks, b: PackedMasks): Promise<Float64Array> {
   if (a.width !== b.width || a.height !== b.height) {

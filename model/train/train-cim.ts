@@ -71,7 +71,44 @@ function equalSizes(draws: readonly Draw[], limit: number): Draw[][] {
   return groups;
 }
 
-/** Trains on image labels. Flips and jitter come from `generator`, whose state is part of a checkpoint. */
+/**
+ * Trains on image labels. Flips and jitter come from `generator`, whose state is part of a checkpoint.
+ *
+ * @example
+ * ```ts
+ * import { Cim } from '@cim/model/cim';
+ * import { imageProposals } from '@cim/model/infer/image-proposals';
+ * import { proposeMasks } from '@cim/model/proposals/proposals';
+ * import { presets } from '@cim/model/recipe/presets';
+ * import { Solver } from '@cim/model/solver/solver';
+ * import { trainCim } from '@cim/model/train/train-cim';
+ * import { Device, Generator } from '@cim/runtime';
+ *
+ * const device = await Device.open();
+ * const generator = new Generator(1);
+ * const image = { name: 'noise', width: 64, height: 48, rgb: Uint8Array.from({ length: 9216 }, () => generator.integer(256)) };
+ * const found = await proposeMasks(device, image, { superpixels: 24, limit: 10 });
+ * const proposals = imageProposals(found, { original: image }).network;
+ * const sample = {
+ *   image,
+ *   proposals,
+ *   labels: Float32Array.of(1, 0), // it shows the first of two classes
+ *   clusters: new Float32Array(proposals.masks.count * 3), // no clusters were assigned
+ * };
+ * const { cim: config, backbone, solver, training } = presets.small;
+ * const cim = new Cim(device, { ...config, backbone, classes: 2 }, generator);
+ * const source = { count: 1, load: async () => sample };
+ * await trainCim(device, cim, new Solver(device, cim.parameters, solver), source, generator, {
+ *   ...training,
+ *   start: 0,
+ *   steps: 1,
+ *   imagesPerStep: 1,
+ *   onStep: async ({ step, losses }) => console.log(step, losses.total > 0), // → 0 true
+ *   savesAt: () => false,
+ * });
+ * await device.close();
+ * ```
+ */
 export async function trainCim(
   device: Device,
   cim: Cim,

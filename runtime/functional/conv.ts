@@ -28,6 +28,17 @@ export interface ConvOptions extends ConvGeometry {
 /**
  * 2-d convolution of x [N,Ci,H,W] with weight [Co,Ci,kh,kw] plus bias [Co] → [N,Co,Ho,Wo], f32.
  * @throws ShapeError when the shapes do not fit or the kernel is larger than the padded image.
+ * @example
+ * ```ts
+ * import { Device, functional as F, Tape } from '@cim/runtime';
+ *
+ * const device = await Device.open();
+ * const x = device.tensor(new Float32Array(9).fill(1), [1, 1, 3, 3]);
+ * const weight = device.tensor(new Float32Array(9).fill(1), [1, 1, 3, 3]);
+ * const y = F.conv2d(new Tape(device, { recording: false }), x, weight, null, { padding: 1 });
+ * console.log(y.shape, [...(await y.read())].join(' ')); // → [ 1, 1, 3, 3 ] 4 6 4 6 9 6 4 6 4
+ * await device.close();
+ * ```
  */
 export function conv2d(
   tape: Tape,

@@ -10,6 +10,18 @@ import { backwardByShard, forwardByShard } from './shards.ts';
 /**
  * x [N,Din] · weightᵀ [Dout,Din] + bias [Dout] → [N,Dout], f32; through max(0, ·) when `relu`.
  * @throws ShapeError when the sizes do not fit.
+ * @example
+ * ```ts
+ * import { Device, functional as F, Tape } from '@cim/runtime';
+ *
+ * const device = await Device.open();
+ * const x = device.tensor([1, 2], [1, 2]);
+ * const weight = device.tensor([1, 0, 0, 1, 1, 1], [3, 2]);
+ * const bias = device.tensor([0, 0, 10]);
+ * const y = F.linear(new Tape(device, { recording: false }), x, weight, bias);
+ * console.log(await y.read()); // → Float32Array(3) [ 1, 2, 13 ]
+ * await device.close();
+ * ```
  */
 export function linear(
   tape: Tape,

@@ -57,6 +57,18 @@ function alignBackward(
  * mmcv's aligned variant: average, half-cell offset, no minimum size.
  *
  * @throws ShapeError when features or rois have other dimensions.
+ * @example
+ * ```ts
+ * import { Device, functional as F, Tape } from '@cim/runtime';
+ *
+ * const device = await Device.open();
+ * const features = device.tensor(Array.from({ length: 16 }, (_, i) => i), [1, 1, 4, 4]);
+ * const rois = device.tensor([0, 0, 0, 64, 64], [1, 5]); // image 0, a box of 64×64 pixels
+ * const options = { outputSize: 2, spatialScale: 1 / 16 };
+ * const y = F.roiAlign(new Tape(device, { recording: false }), features, rois, options);
+ * console.log(await y.read()); // → Float32Array(4) [ 2.5, 4.5, 10.5, 12.5 ]
+ * await device.close();
+ * ```
  */
 export function roiAlign(tape: Tape, features: Tensor, rois: Tensor, options: RoIAlignOptions): Tensor {
   const { device } = tape;

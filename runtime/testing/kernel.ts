@@ -9,9 +9,19 @@ import { clampIndices, reverseInvocations } from './shader-text.ts';
 
 /**
  * Runs a kernel on host arrays and returns the outputs. An output given as a number is its size: it starts filled with
- * poison and must be written completely; an output given as an array starts with those values. Every buffer lies between
+ * poison and must be written completely; an output given as an array starts with those values. Every buffer lies
+ * between
  * guard zones, and the kernel runs three times: see {@link runGuarded}.
  * @throws ShaderDefectError when it reads or writes where it must not, ValidationError when it does not compile.
+ * @example
+ * ```ts
+ * import { add } from '@cim/kernels';
+ * import { expectClose, runKernel, testDevice } from '@cim/runtime/testing';
+ *
+ * const device = await testDevice();
+ * const { y } = await runKernel(device, add({ n: 3, relu: false }), { a: [1, 2, 3], b: [4, 5, 6], y: 3 });
+ * expectClose(y, [5, 7, 9]);
+ * ```
  */
 export async function runKernel<B extends string>(
   device: Device,
