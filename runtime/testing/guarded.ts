@@ -1,5 +1,5 @@
 /**
- * Runs work on buffers that lie between guard zones, twice, with another poison each time: in the guard zones, and in
+ * Runs work on buffers that lie between guard zones, three times, with another poison each time: in the guard zones, and in
  * outputs before they are written. What a shader does not write, writes outside, or reads outside is then seen: drivers
  * turn an index that is out of bounds into some other place, silently.
  */
@@ -12,12 +12,15 @@ export class ShaderDefectError extends ReportedError {}
 
 /** A buffer of the work, without its guard zones. */
 export interface Operand {
+  /** As the shader names it. */
   readonly name: string;
+  /** Type of its elements on the host. */
   readonly dtype: DType;
   /** Elements of 4 bytes. */
   readonly size: number;
   /** What it starts with; without, it starts as poison and all of it must be written. */
   readonly data?: TypedArray;
+  /** How the shader declares it. */
   readonly access: 'uniform' | 'read' | 'read_write';
   /** Bytes of the shader's own element: the last one may reach beyond the data. Default 4. */
   readonly elementBytes?: number;
@@ -35,8 +38,11 @@ export type Bindings = Readonly<Record<string, GPUBufferBinding>>;
 /** Sets pipelines and bind groups and dispatches. */
 export type Recorder = (pass: GPUComputePassEncoder, bindings: Bindings) => void;
 
+/** Dispatches, and the buffers they use. */
 export interface Work {
+  /** Their buffers. */
   readonly operands: readonly Operand[];
+  /** Sets pipelines and bind groups and dispatches. */
   readonly record: Recorder;
   /** The same work from rewritten shaders, for the second run; its results may differ in the last bits. */
   readonly rewritten?: Recorder;
@@ -50,12 +56,19 @@ export interface Work {
   readonly patiently?: <T>(promise: Promise<T>) => Promise<T>;
 }
 
-/** What fills memory that nobody may read: numbers, small enough as integers that a loop over them ends. */
+/**
+ * What fills memory that nobody may read: numbers of both signs, which minima and maxima do not hide, then NaN, which a
+ * product with zero does not. As integers they are small enough that a loop over them ends.
+ */
 const POISONS = [
-  { f32: 0x7fc0dead, u32: 0xdead1, i32: 0xdead1 },
+  { f32: 0x7179b5a3, u32: 0xdead1, i32: 0xdead1 },
   { f32: 0xf179b5a3, u32: 0x5eed7, i32: 0x5eed7 },
+  { f32: 0x7fc0dead, u32: 0xface3, i32: 0xface3 },
 ] as const;
-type Poison = 0 | 1;
+type Poison = 0 | 1 | 2;
+/** Outputs hold another poison than the zones around: what is copied from there is not taken for unwritten. */
+const INSIDE = 0x11;
+const poisonInside = (poison: Poison, dtype: DType): number => (POISONS[poison][dtype] ^ INSIDE) >>> 0;
 
 /** The zone before a binding: the largest alignment that an adapter may ask for. */
 const BEFORE = 256;
@@ -83,8 +96,8 @@ export async function runGuarded(gpu: GPUDevice, work: Work): Promise<Record<str
     const second = await run.execute(work.rewritten ?? work.record, () => 1);
     const outputs = work.operands.filter(isOutput);
     for (const operand of outputs) checkWritten(work, operand, first[operand.name], second[operand.name]);
-    const exact = work.rewritten === undefined;
-    const differing = run.difference(first, second, exact);
+    const third = await run.execute(work.record, () => 2);
+    const differing = run.difference(first, second, work.rewritten === undefined) ?? run.difference(first, third, true);
     if (differing) throw await run.explain(first, differing);
     for (let i = 0; i < (work.repeats ?? 0); i++) {
       const again = run.difference(first, await run.execute(work.record, () => 0), true);
@@ -146,7 +159,7 @@ class Runner {
       const filled = new Uint32Array(words).fill(POISONS[poisoning(operand, 'around')][dtype]);
       const inside = filled.subarray(BEFORE / 4, BEFORE / 4 + size);
       if (data) inside.set(new Uint32Array(data.buffer, data.byteOffset, size));
-      else inside.fill(POISONS[poisoning(operand, 'inside')][dtype]);
+      else inside.fill(poisonInside(poisoning(operand, 'inside'), dtype));
       queue.writeBuffer(buffer, 0, filled);
       expected.set(name, filled);
     }
@@ -236,25 +249,15 @@ class Runner {
     const clamped = await work.clamped?.();
     for (const record of clamped ? [work.record, clamped] : [work.record]) {
       for (const { operand } of this.#placed) {
-        const of =
-          (where: 'around' | 'inside'): Poisoning =>
-          (one, at) =>
-            one === operand && at === where ? 1 : 0;
-        const around = await changes(record, of('around'));
-        if (around) {
-          return new ShaderDefectError(
-            `${work.label} reads outside of ${operand.name} (${operand.size} elements): what lies there changes ${describe(
-              around,
-            )}.`,
-            'Compare the index with the size before reading.',
-          );
-        }
-        const inside = await changes(record, of('inside'));
-        if (inside) {
-          return new ShaderDefectError(
-            `${work.label} reads ${operand.name} before writing it: what it held changes ${describe(inside)}.`,
-            'Write it first, or give it the values to start with.',
-          );
+        for (const poison of [1, 2] as const) {
+          const of =
+            (where: 'around' | 'inside'): Poisoning =>
+            (one, at) =>
+              one === operand && at === where ? poison : 0;
+          const around = await changes(record, of('around'));
+          if (around) return readsOutside(work, operand, around);
+          const inside = await changes(record, of('inside'));
+          if (inside) return readsUnwritten(work, operand, inside);
         }
       }
       // Clamped to the guard zone, an index far outside reads what a driver had hidden.
@@ -289,11 +292,23 @@ function checkWritten(work: Work, operand: Operand, first: Uint32Array, second: 
   );
 }
 
-/** Holds the poison it was filled with in both runs. */
-const isUnwritten = ({ dtype, data }: Operand, first: number, second: number): boolean =>
-  !data && first === POISONS[0][dtype] && second === POISONS[1][dtype];
+/** Holds the poison it was filled with in both runs: the first, and another. */
+const isUnwritten = ({ dtype, data }: Operand, first: number, other: number): boolean =>
+  !data && first === poisonInside(0, dtype) && (other === poisonInside(1, dtype) || other === poisonInside(2, dtype));
 
 const isOutput = ({ access, scratch }: Operand): boolean => access === 'read_write' && !scratch;
+
+const readsOutside = ({ label }: Work, { name, size }: Operand, difference: Difference): ShaderDefectError =>
+  new ShaderDefectError(
+    `${label} reads outside of ${name} (${size} elements): what lies there changes ${describe(difference)}.`,
+    'Compare the index with the size before reading.',
+  );
+
+const readsUnwritten = ({ label }: Work, { name }: Operand, difference: Difference): ShaderDefectError =>
+  new ShaderDefectError(
+    `${label} reads ${name} before writing it: what it held changes ${describe(difference)}.`,
+    'Write it first, or give it the values to start with.',
+  );
 
 const race = (work: Work, difference: Difference): ShaderDefectError =>
   new ShaderDefectError(

@@ -93,7 +93,8 @@ export class Watch {
       await Promise.all(this.#checks);
       // Errors are told in a task of their own.
       await new Promise((resolve) => setTimeout(resolve, 0));
-      await device?.check().catch((error: Error) => this.#find('errors', error.message));
+      // A loss may be told as late as here.
+      await device?.check().catch((error: Error) => this.lost || this.#find('errors', error.message));
     }
     this.#gpu.removeEventListener('uncapturederror', this.#onError);
     for (const restore of this.#restore) restore();

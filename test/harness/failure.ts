@@ -5,7 +5,7 @@ import { rejection } from '../rejection.ts';
 type Body<D> = (context: GpuTestContext<D>) => void | Promise<void>;
 
 /** Registers nothing: runs the test at once. */
-async function run<D extends Device | GPUDevice>(
+async function run<D extends Device | GPUDevice = Device>(
   options: GpuTestOptions,
   body: Body<D>,
   openDevice?: () => Promise<D>,

@@ -8,15 +8,15 @@ import {
 } from '@cim/kernels/conv/implicit-gemm';
 import { gemmBlockedCandidates } from '@cim/kernels/gemm/blocked';
 import * as gemmReference from '@cim/kernels/gemm/gemm.reference';
-import { runPlan } from '@cim/runtime/plan';
-import { expectClose, randomArray, type Tolerance, testDevice } from '@cim/runtime/testing';
+import type { Device } from '@cim/runtime';
+import { executePlan, expectClose, gpuTests, randomArray, type Tolerance, testDevice } from '@cim/runtime/testing';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { withoutSubgroupMatrices } from './subgroup-matrix.ts';
 
 const test = suite('blocks');
-const device = await testDevice();
-const f16 = device.features.has('shader-f16');
+const gpuTest = gpuTests({ test });
+const f16 = (await testDevice()).features.has('shader-f16');
 const TARGET: kernels.Target = {
   ...kernels.PORTABLE,
   f16,
@@ -30,15 +30,16 @@ const HALF: Tolerance = { relative: 2 ** -10, scaled: 2 ** -10 };
 
 type Arrays = Readonly<Record<string, Float32Array>>;
 
-/** Runs the candidates whose name `wanted` accepts; the output starts as `start`. */
+/** Runs the candidates whose name `wanted` accepts; the output starts as `start`, or must be written completely. */
 async function run<Options>(
+  device: Device,
   candidates: Iterable<kernels.Candidate<Options>>,
   wanted: RegExp,
   options: Options,
   inputs: Arrays,
   output: string,
   expected: ArrayLike<number>,
-  start: ArrayLike<number> = new Float32Array(expected.length).fill(-1.2345e30),
+  start?: ArrayLike<number>,
 ): Promise<number> {
   let count = 0;
   for (const { name, plan } of candidates) {
@@ -47,25 +48,23 @@ async function run<Options>(
     const runnable = steps.map((step) =>
       /subgroup_matrix/.test(step.kernel.wgsl) ? { ...step, kernel: withoutSubgroupMatrices(step.kernel) } : step,
     );
-    const tensors = Object.fromEntries(Object.entries(inputs).map(([key, data]) => [key, device.tensor(data)]));
-    tensors[output] = device.tensor(start);
-    runPlan(device, { steps: runnable, scratch }, tensors);
-    expectClose(await tensors[output].read(), expected, name.includes('.f16') ? HALF : {}, name);
-    for (const tensor of Object.values(tensors)) tensor.dispose();
+    const operands = { ...inputs, [output]: start ?? expected.length };
+    const found = await executePlan(device, { steps: runnable, scratch }, operands, { rewrite: false });
+    expectClose(found[output], expected, name.includes('.f16') ? HALF : {}, name);
     count++;
   }
   return count;
 }
 
-async function checkGemm(shape: kernels.GemmShape, wanted: RegExp): Promise<number> {
+async function checkGemm(device: Device, shape: kernels.GemmShape, wanted: RegExp): Promise<number> {
   const { m, n, k } = shape;
   const [a, b, bias] = [randomArray([m, k], 1), randomArray([k, n], 2), randomArray([n], 3)];
   const expected = gemmReference.gemm(shape, a, b, bias, true);
   const candidates = gemmBlockedCandidates(shape, TARGET);
-  return run(candidates, wanted, { bias: true, relu: true }, { a, b, bias }, 'c', expected);
+  return run(device, candidates, wanted, { bias: true, relu: true }, { a, b, bias }, 'c', expected);
 }
 
-async function checkConv(s: kernels.ConvShape, wanted: RegExp): Promise<void> {
+async function checkConv(device: Device, s: kernels.ConvShape, wanted: RegExp): Promise<void> {
   const x = randomArray([s.n, s.ci, s.h, s.w], 1);
   const weight = randomArray([s.co, s.ci, s.kh, s.kw], 2);
   const bias = randomArray([s.co], 3);
@@ -75,11 +74,15 @@ async function checkConv(s: kernels.ConvShape, wanted: RegExp): Promise<void> {
   const y = convReference.convForward(s, x, weight, bias, true, residual);
   const all = { bias: true, residual: true, relu: true };
   const forward = convForwardImplicitCandidates(s, TARGET);
-  const counts = [await run(forward, wanted, all, { x, weight, bias, residual }, 'y', y)];
+  const counts = [await run(device, forward, wanted, all, { x, weight, bias, residual }, 'y', y)];
   const dx = convReference.convInputGradient(s, dy, weight).map((v, i) => v + oldX[i]);
-  counts.push(await run(convInputGradientImplicitCandidates(s, TARGET), wanted, true, { dy, weight }, 'dx', dx, oldX));
+  counts.push(
+    await run(device, convInputGradientImplicitCandidates(s, TARGET), wanted, true, { dy, weight }, 'dx', dx, oldX),
+  );
   const dw = convReference.convWeightGradient(s, x, dy).map((v, i) => v + oldW[i]);
-  counts.push(await run(convWeightGradientImplicitCandidates(s, TARGET), wanted, true, { x, dy }, 'dw', dw, oldW));
+  counts.push(
+    await run(device, convWeightGradientImplicitCandidates(s, TARGET), wanted, true, { x, dy }, 'dw', dw, oldW),
+  );
   assert.ok(counts.every((count) => count > 0));
 }
 
@@ -88,22 +91,22 @@ const SMALLEST = /\.32x32x4x4(\.split)?$/;
 const LARGE = /\.(64x64|128x64)x|\.matrix\.(8x8x8|16x16x16\.f16|16x8x16\.f16)$|\.32x32x4x4\.f16/;
 const ONE_OF_EACH = /\.64x64x8x4$|\.matrix\.16x16x16\.f16$|\.32x32x4x4\.f16$/;
 
-test('products of all blocks, their edges inside, across and beyond', async () => {
-  assert.is(await checkGemm({ m: 131, n: 67, k: 37 }, LARGE), f16 ? 10 : 4);
+gpuTest('products of all blocks, their edges inside, across and beyond', async ({ device }) => {
+  assert.is(await checkGemm(device, { m: 131, n: 67, k: 37 }, LARGE), f16 ? 10 : 4);
   for (const [transposeA, transposeB] of [
     [true, false],
     [false, true],
   ]) {
-    await checkGemm({ m: 36, n: 68, k: 164, transposeA, transposeB }, SMALLEST);
-    await checkGemm({ m: 35, n: 67, k: 165, transposeA, transposeB }, SMALLEST);
+    await checkGemm(device, { m: 36, n: 68, k: 164, transposeA, transposeB }, SMALLEST);
+    await checkGemm(device, { m: 35, n: 67, k: 165, transposeA, transposeB }, SMALLEST);
   }
 });
 
 const base = { n: 2, ci: 5, h: 9, w: 11, co: 7, kh: 3, kw: 3, stride: 1, padding: 1, dilation: 1 };
 
-test('convolutions of larger blocks', async () => {
-  await checkConv({ ...base, n: 3, ci: 9, co: 67, h: 7, w: 7 }, ONE_OF_EACH);
-  await checkConv({ ...base, ci: 12, co: 36, h: 8, w: 6, kh: 1, kw: 1, padding: 0 }, ONE_OF_EACH);
+gpuTest('convolutions of larger blocks', async ({ device }) => {
+  await checkConv(device, { ...base, n: 3, ci: 9, co: 67, h: 7, w: 7 }, ONE_OF_EACH);
+  await checkConv(device, { ...base, ci: 12, co: 36, h: 8, w: 6, kh: 1, kw: 1, padding: 0 }, ONE_OF_EACH);
 });
 
 for (const [name, s] of Object.entries({
@@ -118,10 +121,10 @@ for (const [name, s] of Object.entries({
   'regions of interest': { ...base, n: 9, ci: 16, co: 12, h: 7, w: 7 },
   'a single pixel': { ...base, n: 1, h: 1, w: 1 },
 })) {
-  test(`convolution, ${name}`, () => checkConv(s, SMALLEST));
+  gpuTest(`convolution, ${name}`, ({ device }) => checkConv(device, s, SMALLEST));
 }
 
-test('operands are rounded only where the target allows', () => {
+gpuTest('operands are rounded only where the target allows', ({ device }) => {
   const names = (target: kernels.Target): string[] =>
     [kernels.gemmCandidates({ m: 64, n: 64, k: 64 }, target), kernels.convForwardCandidates(base, target)].flatMap(
       (candidates) => [...candidates].map(({ name }) => name),

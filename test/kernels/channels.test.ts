@@ -1,10 +1,10 @@
 import * as kernels from '@cim/kernels';
 import * as reference from '@cim/kernels/channels/channels.reference';
-import { expectClose, randomArray, runKernel, testDevice } from '@cim/runtime/testing';
+import { expectClose, gpuTests, randomArray, runKernel } from '@cim/runtime/testing';
 import { suite } from 'uvu';
 
 const test = suite('windows of channels');
-const device = await testDevice();
+const gpuTest = gpuTests({ test });
 
 const WINDOWS: kernels.ChannelWindow[] = [
   { outer: 1, channels: 5, inner: 1, first: 0, count: 5 },
@@ -19,12 +19,12 @@ for (const window of WINDOWS) {
   const part = randomArray([outer, count, inner], 2);
   const bias = randomArray([channels], 3);
 
-  test(`take ${JSON.stringify(window)}`, async () => {
+  gpuTest(`take ${JSON.stringify(window)}`, async ({ device }) => {
     const found = await runKernel(device, kernels.takeChannels(window), { x: whole, part: part.length });
     expectClose(found.part, reference.takeChannels(window, whole));
   });
 
-  test(`place ${JSON.stringify(window)}`, async () => {
+  gpuTest(`place ${JSON.stringify(window)}`, async ({ device }) => {
     for (const [useBias, relu] of [
       [false, false],
       [true, false],

@@ -2,20 +2,20 @@ import * as kernels from '@cim/kernels';
 import { assignClusters } from '@cim/kernels/mining/assign.reference';
 import * as reference from '@cim/kernels/mining/cluster-centres.reference';
 import type { PseudoTruths } from '@cim/kernels/mining/mining.reference';
-import { Generator } from '@cim/runtime';
-import { runKernel, testDevice } from '@cim/runtime/testing';
+import { type Device, Generator } from '@cim/runtime';
+import { gpuTests, runKernel } from '@cim/runtime/testing';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { CASES, type MiningCase, makeCase } from './mining-cases.ts';
 
 const test = suite('OICR and PCL kernels');
-const device = await testDevice();
+const gpuTest = gpuTests({ test });
 
 const GRAPH = { graphThreshold: 0.39990234375, centresPerClass: 5 };
 const CLUSTER = { foregroundThreshold: 0.5, ignoreThreshold: 0.0999755859375 };
 
 /** Compares both selections with their references, then the clusters that proposals join. */
-async function check(label: string, { scores, iou }: MiningCase): Promise<PseudoTruths[]> {
+async function check(device: Device, label: string, { scores, iou }: MiningCase): Promise<PseudoTruths[]> {
   const { n, classes, clsColumns, detColumns, cls, det, labels } = scores;
   const shape = { n, classes, clsColumns, detColumns };
   const inputs = { cls, det, labels };
@@ -55,17 +55,17 @@ async function check(label: string, { scores, iou }: MiningCase): Promise<Pseudo
 }
 
 for (const [name, given] of Object.entries(CASES)) {
-  test(`pseudo ground truths and clusters equal the reference: ${name}`, async () => {
-    for (let seed = 0; seed < 6; seed++) await check(`seed ${seed}`, makeCase(given, seed));
+  gpuTest(`pseudo ground truths and clusters equal the reference: ${name}`, async ({ device }) => {
+    for (let seed = 0; seed < 6; seed++) await check(device, `seed ${seed}`, makeCase(given, seed));
   });
 }
 
-test('the same of 2000 proposals', async () => {
-  const [, { list }] = await check('large', makeCase({ n: 2000, classes: 3, positives: 3 }, 1));
+gpuTest('the same of 2000 proposals', async ({ device }) => {
+  const [, { list }] = await check(device, 'large', makeCase({ n: 2000, classes: 3, positives: 3 }, 1));
   assert.ok(list.length > 10);
 });
 
-test('2000 proposals of one score, in pairs', async () => {
+gpuTest('2000 proposals of one score, in pairs', async ({ device }) => {
   const n = 2000;
   const { scores } = makeCase({ n, classes: 2, positives: 0, levels: 1, detector: 'none' }, 1);
   const { classes, clsColumns, detColumns, cls, det } = scores;
@@ -79,11 +79,11 @@ test('2000 proposals of one score, in pairs', async () => {
   assert.equal([...truths.subarray(0, 11)], [10, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18]);
 });
 
-test('a proposal serves one class only', async () => {
+gpuTest('a proposal serves one class only', async ({ device }) => {
   const one = makeCase({ n: 3, classes: 2, positives: 0, background: false, detector: 'none' }, 1);
   const scores = { ...one.scores, labels: [1, 1], cls: [0.9, 0.9, 0.5, 0.1, 0.2, 0.3] };
   const iou = [1, 0, 0, 0, 1, 0, 0, 0, 1];
-  const [top] = await check('contested', { ...one, scores, iou: Float32Array.from(iou) });
+  const [top] = await check(device, 'contested', { ...one, scores, iou: Float32Array.from(iou) });
   assert.equal(
     [top.list, [...top.seedLabels]],
     [
@@ -123,7 +123,7 @@ test('the best of three clusters', () => {
   }
 });
 
-test('labels straight from clusters', async () => {
+gpuTest('labels straight from clusters', async ({ device }) => {
   const [n, columns] = [300, 4];
   const generator = new Generator(2);
   const assigned = new Float32Array(n * columns);
@@ -150,7 +150,7 @@ test('labels straight from clusters', async () => {
   assert.equal([...found.count], [rows.filter((column) => column >= 0).length]);
 });
 
-test('big proposals become background', async () => {
+gpuTest('big proposals become background', async ({ device }) => {
   const [pseudoLabels, usable] = [Int32Array.of(-1, 3, 2, 0, 1), Uint32Array.of(0, 0, 1, 1, 1)];
   const found = await runKernel(device, kernels.bigProposalsToBackground({ n: 5 }), { usable, pseudoLabels });
   assert.equal([...found.pseudoLabels], [0, 0, 2, 0, 1]);

@@ -1,34 +1,30 @@
 import * as kernels from '@cim/kernels';
 import * as reference from '@cim/kernels/conv/conv.reference';
-import { runPlan } from '@cim/runtime/plan';
-import { expectClose, randomArray, runKernel, testDevice } from '@cim/runtime/testing';
+import type { Device } from '@cim/runtime';
+import { combine, executePlan, expectClose, gpuTests, randomArray, runKernel } from '@cim/runtime/testing';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 
 const test = suite('conv');
-const device = await testDevice();
-const { target } = device;
-
-const POISON = -1.2345e30;
-
-/** Runs a plan on host arrays; the output starts as `start`, or as poison. */
+const gpuTest = gpuTests({ test });
+/**
+ * Runs a plan on host arrays; without a start, the output must be written completely. Reordering its invocations would
+ * compile all candidates twice, which takes minutes.
+ */
 async function execute(
+  device: Device,
   plan: kernels.Plan,
   inputs: Record<string, ArrayLike<number>>,
   output: string,
   size: number,
   start?: Float32Array,
 ): Promise<Float32Array> {
-  const out = device.tensor(start ?? new Float32Array(size).fill(POISON));
-  const operands = Object.fromEntries(Object.entries(inputs).map(([name, data]) => [name, device.tensor(data)]));
-  runPlan(device, plan, { ...operands, [output]: out });
-  const data = (await out.read()) as Float32Array;
-  for (const tensor of [out, ...Object.values(operands)]) tensor.dispose();
-  return data;
+  const outputs = await executePlan(device, plan, { ...inputs, [output]: start ?? size }, { rewrite: false });
+  return outputs[output] as Float32Array;
 }
 
 /** Every candidate: forward, with and without epilogue, and all gradients, with and without accumulation. */
-async function check(s: kernels.ConvShape, on = target, named = /./): Promise<void> {
+async function check(device: Device, s: kernels.ConvShape, on = device.target, named = /./): Promise<void> {
   const chosen = <T>(candidates: Iterable<kernels.Candidate<T>>) =>
     [...candidates].filter(({ name }) => named.test(name));
   const x = randomArray([s.n, s.ci, s.h, s.w], 1);
@@ -45,7 +41,7 @@ async function check(s: kernels.ConvShape, on = target, named = /./): Promise<vo
   const [oldX, oldW] = [randomArray([x.length], 5), randomArray([weight.length], 6)];
   for (const { name, plan } of chosen(kernels.convForwardCandidates(s, on))) {
     const forward = (epilogue: kernels.ConvEpilogue) =>
-      execute(plan(epilogue), { x, weight, bias, residual }, 'y', plain.length);
+      execute(device, plan(epilogue), { x, weight, bias, residual }, 'y', plain.length);
     expectClose(await forward({}), plain, {}, name);
     expectClose(await forward({ bias: true, relu: true }), rectified, {}, `${name} with bias and ReLU`);
     expectClose(await forward({ residual: true }), added, {}, `${name} with a residual`);
@@ -53,18 +49,18 @@ async function check(s: kernels.ConvShape, on = target, named = /./): Promise<vo
   }
   const sumX = dx.map((v, i) => v + oldX[i]);
   for (const { name, plan } of chosen(kernels.convInputGradientCandidates(s, on))) {
-    expectClose(await execute(plan(false), { dy, weight }, 'dx', dx.length), dx, {}, name);
-    expectClose(await execute(plan(true), { dy, weight }, 'dx', dx.length, oldX), sumX, {}, `${name} added`);
+    expectClose(await execute(device, plan(false), { dy, weight }, 'dx', dx.length), dx, {}, name);
+    expectClose(await execute(device, plan(true), { dy, weight }, 'dx', dx.length, oldX), sumX, {}, `${name} added`);
   }
   const sumW = dw.map((v, i) => v + oldW[i]);
   for (const { name, plan } of chosen(kernels.convWeightGradientCandidates(s, on))) {
-    expectClose(await execute(plan(false), { x, dy }, 'dw', dw.length), dw, {}, name);
-    expectClose(await execute(plan(true), { x, dy }, 'dw', dw.length, oldW), sumW, {}, `${name} added`);
+    expectClose(await execute(device, plan(false), { x, dy }, 'dw', dw.length), dw, {}, name);
+    expectClose(await execute(device, plan(true), { x, dy }, 'dw', dw.length, oldW), sumW, {}, `${name} added`);
   }
 }
 
 /** The kernels that take any kernel size, stride, padding and dilation. */
-async function checkDirect(s: kernels.ConvShape): Promise<void> {
+async function checkDirect(device: Device, s: kernels.ConvShape): Promise<void> {
   const x = randomArray([s.n, s.ci, s.h, s.w], 1);
   const weight = randomArray([s.co, s.ci, s.kh, s.kw], 2);
   const bias = randomArray([s.co], 3);
@@ -95,22 +91,17 @@ async function checkDirect(s: kernels.ConvShape): Promise<void> {
   );
 }
 
-for (const [kh, kw] of [
+const KERNEL_SIZES = [
   [1, 1],
   [3, 3],
   [7, 7],
   [2, 3],
-] as const) {
-  for (const stride of [1, 2, 3]) {
-    for (const padding of [0, 1, 3]) {
-      for (const dilation of [1, 2]) {
-        const spatial = { kh, kw, stride, padding, dilation };
-        if (kernels.outputLength(9, kh, spatial) < 1 || kernels.outputLength(11, kw, spatial) < 1) continue;
-        test(`direct ${kh}×${kw} stride ${stride} padding ${padding} dilation ${dilation}`, () =>
-          checkDirect({ n: 2, ci: 5, h: 9, w: 11, co: 9, ...spatial }));
-      }
-    }
-  }
+] as const;
+for (const c of combine({ kernel: KERNEL_SIZES, stride: [1, 2, 3], padding: [0, 1, 3], dilation: [1, 2] })) {
+  const { kernel, ...rest } = c;
+  const spatial = { kh: kernel[0], kw: kernel[1], ...rest };
+  if (kernels.outputLength(9, spatial.kh, spatial) < 1 || kernels.outputLength(11, spatial.kw, spatial) < 1) continue;
+  gpuTest(`direct, ${c}`, ({ device }) => checkDirect(device, { n: 2, ci: 5, h: 9, w: 11, co: 9, ...spatial }));
 }
 
 const spatial1 = { kh: 1, kw: 1, stride: 1, padding: 0, dilation: 1 };
@@ -131,11 +122,11 @@ for (const spatial of settings) {
     [2, 16, 5, 70, 33],
   ]) {
     const name = `${spatial.kh}×${spatial.kw} stride ${spatial.stride} of [${n},${ci},${h},${w}] to ${co} channels`;
-    test(name, () => check({ n, ci, h, w, co, ...spatial }));
+    gpuTest(name, ({ device }) => check(device, { n, ci, h, w, co, ...spatial }));
   }
 }
 
-test('no images', () => check({ n: 0, ci: 3, h: 5, w: 5, co: 4, ...spatial3 }));
+gpuTest('no images', ({ device }) => check(device, { n: 0, ci: 3, h: 5, w: 5, co: 4, ...spatial3 }));
 
 for (const [outer, channels, inner] of [
   [1, 1, 1],
@@ -144,7 +135,7 @@ for (const [outer, channels, inner] of [
   [2, 129, 30],
   [0, 4, 9],
 ]) {
-  test(`bias gradient of [${outer},${channels},${inner}]`, async () => {
+  gpuTest(`bias gradient of [${outer},${channels},${inner}]`, async ({ device }) => {
     const dy = randomArray([outer, channels, inner], 1);
     const old = randomArray([channels], 2);
     const expected = reference.channelSum({ outer, channels, inner }, dy);
@@ -161,7 +152,7 @@ for (const [outer, channels, inner] of [
       );
       const kernel = kernels.channelSum({ outer, channels, inner, accumulate });
       const plan = { steps: [kernels.step(kernel, { dy: 'dy', db: 'db' })], scratch: {} };
-      const db = await execute(plan, { dy }, 'db', channels, accumulate ? old : undefined);
+      const db = await execute(device, plan, { dy }, 'db', channels, accumulate ? old : undefined);
       expectClose(
         db,
         expected.map((v, i) => v + (accumulate ? old[i] : 0)),
@@ -170,21 +161,21 @@ for (const [outer, channels, inner] of [
   });
 }
 
-test('Winograd with products in workgroup memory', async () => {
+gpuTest('Winograd with products in workgroup memory', async ({ device }) => {
   for (const sizes of [
     { n: 2, ci: 5, h: 9, w: 13, co: 7 },
     { n: 1, ci: 36, h: 6, w: 5, co: 33 },
   ]) {
-    await check({ ...sizes, ...spatial3 }, { ...target, subgroupSize: 0 }, /winograd/);
+    await check(device, { ...sizes, ...spatial3 }, { ...device.target, subgroupSize: 0 }, /winograd/);
   }
 });
 
-test('partial sums of a weight gradient keep to the memory they may take', async () => {
+gpuTest('partial sums of a weight gradient keep to the memory they may take', async ({ device }) => {
   const s = { n: 2, ci: 3, h: 48, w: 33, co: 4, kh: 3, kw: 3, stride: 1, padding: 1, dilation: 1 };
   const x = randomArray([s.n, s.ci, s.h, s.w], 1);
   const dy = randomArray([s.n, s.co, s.h, s.w], 2);
   const dw = reference.convWeightGradient(s, x, dy);
-  const candidates = [...kernels.convWeightGradientCandidates(s, target)];
+  const candidates = [...kernels.convWeightGradientCandidates(s, device.target)];
   const inParts = candidates.filter(
     ({ name, plan }) => !name.endsWith('im2col') && plan(false).scratch.partial > 2 * dw.length,
   );
@@ -192,11 +183,11 @@ test('partial sums of a weight gradient keep to the memory they may take', async
   for (const { name } of inParts) {
     for (const parts of [2, 1]) {
       const bytes = 4 * dw.length * (parts + 0.5);
-      const limited = [...kernels.convWeightGradientCandidates(s, { ...target, maxBinding: bytes })].find(
+      const limited = [...kernels.convWeightGradientCandidates(s, { ...device.target, maxBinding: bytes })].find(
         (one) => one.name === name,
       )!;
       assert.is(limited.plan(false).scratch.partial ?? dw.length, parts * dw.length);
-      expectClose(await execute(limited.plan(false), { x, dy }, 'dw', dw.length), dw, {}, name);
+      expectClose(await execute(device, limited.plan(false), { x, dy }, 'dw', dw.length), dw, {}, name);
     }
   }
 });

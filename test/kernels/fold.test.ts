@@ -1,10 +1,10 @@
 import * as kernels from '@cim/kernels';
 import * as reference from '@cim/kernels/normalise/fold.reference';
-import { expectClose, randomArray, runKernel, testDevice } from '@cim/runtime/testing';
+import { expectClose, gpuTests, randomArray, runKernel } from '@cim/runtime/testing';
 import { suite } from 'uvu';
 
 const test = suite('fold');
-const device = await testDevice();
+const gpuTest = gpuTests({ test });
 const EPS = 1e-5;
 
 for (const [channels, size] of [
@@ -19,7 +19,7 @@ for (const [channels, size] of [
   for (const bias of [null, someBias]) {
     const folding = { channels, size, eps: EPS, weight, bias, gamma, beta, mean, variance };
     const name = `[${channels}, ${size}]${bias ? ' with a bias' : ''}`;
-    test(name, async () => {
+    gpuTest(name, async ({ device }) => {
       const expected = reference.foldBatchNorm(folding);
       const { folded, rows } = await runKernel(
         device,
@@ -30,7 +30,7 @@ for (const [channels, size] of [
       expectClose(rows, expected.rows);
     });
 
-    test(`gradients of ${name}`, async () => {
+    gpuTest(`gradients of ${name}`, async ({ device }) => {
       const { rows } = reference.foldBatchNorm(folding);
       const [dfolded, dshift] = [randomArray([weight.length], 7), randomArray([channels], 8)];
       const expected = reference.foldBatchNormBackward(folding, dfolded, dshift);

@@ -1,16 +1,15 @@
 import * as kernels from '@cim/kernels';
 import * as reference from '@cim/kernels/gemm/gemm.reference';
-import { runPlan } from '@cim/runtime/plan';
-import { expectClose, randomArray, testDevice } from '@cim/runtime/testing';
+import type { Device } from '@cim/runtime';
+import { combine, executePlan, expectClose, gpuTests, randomArray } from '@cim/runtime/testing';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 
 const test = suite('gemm');
-const device = await testDevice();
-const { target } = device;
+const gpuTest = gpuTests({ test });
 
 /** Every candidate, with each epilogue. */
-async function check(shape: kernels.GemmShape): Promise<void> {
+async function check(device: Device, shape: kernels.GemmShape): Promise<void> {
   const { m, n, k } = shape;
   const a = randomArray([m, k], 1);
   const b = randomArray([k, n], 2);
@@ -21,17 +20,11 @@ async function check(shape: kernels.GemmShape): Promise<void> {
     { epilogue: { bias: true, relu: true }, expected: reference.gemm(shape, a, b, bias, true) },
     { epilogue: { accumulate: true }, expected: reference.gemm(shape, a, b).map((v, i) => v + old[i]) },
   ];
-  for (const { name, plan } of kernels.gemmCandidates(shape, target)) {
+  for (const { name, plan } of kernels.gemmCandidates(shape, device.target)) {
     for (const { epilogue, expected } of cases) {
-      const tensors = {
-        a: device.tensor(a),
-        b: device.tensor(b),
-        bias: device.tensor(bias),
-        c: device.tensor(epilogue.accumulate ? old : new Float32Array(m * n).fill(-1.2345e30)),
-      };
-      runPlan(device, plan(epilogue), tensors);
-      expectClose(await tensors.c.read(), expected, {}, `${name} ${JSON.stringify(epilogue)}`);
-      for (const tensor of Object.values(tensors)) tensor.dispose();
+      const operands = { a, b, bias, c: epilogue.accumulate ? old : m * n };
+      const { c } = await executePlan(device, plan(epilogue), operands, { rewrite: false });
+      expectClose(c, expected, { shape: [m, n] }, `${name} ${JSON.stringify(epilogue)}`);
     }
   }
 }
@@ -46,17 +39,13 @@ const SIZES = [
   [31, 9, 1568],
   [5, 4, 0],
   [0, 4, 5],
-];
-for (const [m, n, k] of SIZES) {
-  for (const transposeA of [false, true]) {
-    for (const transposeB of [false, true]) {
-      test(`[${m},${k}]${transposeA ? 'ᵀ' : ''}·[${k},${n}]${transposeB ? 'ᵀ' : ''}`, () =>
-        check({ m, n, k, transposeA, transposeB }));
-    }
-  }
+] as const;
+for (const c of combine({ size: SIZES, transposeA: [false, true], transposeB: [false, true] })) {
+  const { size, ...transposed } = c;
+  gpuTest(`product, ${c}`, ({ device }) => check(device, { m: size[0], n: size[1], k: size[2], ...transposed }));
 }
 
-test('partial products keep to the memory they may take', async () => {
+gpuTest('partial products keep to the memory they may take', async ({ device }) => {
   const shape = { m: 5, n: 7, k: 4096 };
   const a = randomArray([shape.m, shape.k], 1);
   const b = randomArray([shape.k, shape.n], 2);
@@ -66,16 +55,14 @@ test('partial products keep to the memory they may take', async () => {
     [bytes, 0],
     [1, 0],
   ]) {
-    const candidates = [...kernels.gemmCandidates(shape, { ...target, maxBinding })];
+    const candidates = [...kernels.gemmCandidates(shape, { ...device.target, maxBinding })];
     assert.is(candidates[0].name.endsWith('.split'), parts > 0);
     for (const { name, plan } of candidates) {
       const { partial = 0 } = plan({}).scratch;
       assert.is(partial, name.endsWith('.split') ? parts * shape.m * shape.n : 0);
       assert.ok(4 * partial <= maxBinding);
-      const tensors = { a: device.tensor(a), b: device.tensor(b), c: device.empty([shape.m, shape.n]) };
-      runPlan(device, plan({}), { ...tensors, bias: tensors.a });
-      expectClose(await tensors.c.read(), reference.gemm(shape, a, b), {}, name);
-      for (const tensor of Object.values(tensors)) tensor.dispose();
+      const { c } = await executePlan(device, plan({}), { a, b, bias: a, c: shape.m * shape.n }, { rewrite: false });
+      expectClose(c, reference.gemm(shape, a, b), {}, name);
     }
   }
 });

@@ -1,10 +1,10 @@
 import { branchScores, branchScoresBackward } from '@cim/kernels';
 import * as reference from '@cim/kernels/heads/branch-scores.reference';
-import { expectClose, randomArray, runKernel, testDevice } from '@cim/runtime/testing';
+import { expectClose, gpuTests, randomArray, runKernel } from '@cim/runtime/testing';
 import { suite } from 'uvu';
 
 const test = suite('heads');
-const device = await testDevice();
+const gpuTest = gpuTests({ test });
 
 for (const [firstRow, rows, columns, branches] of [
   [0, 1, 2, 0],
@@ -23,7 +23,7 @@ for (const [firstRow, rows, columns, branches] of [
       (_, i) => values[Math.floor(i / (rows * columns)) * stride + (i % (rows * columns))],
     );
 
-  test(`${rows} rows from ${firstRow}, ${columns} columns, ${branches} branches`, async () => {
+  gpuTest(`${rows} rows from ${firstRow}, ${columns} columns, ${branches} branches`, async ({ device }) => {
     const { scores } = await runKernel(device, branchScores(shape), { logits, scores: blocks * stride }, partial);
     expectClose(used(scores), used(reference.branchScores(logits, shape)));
 

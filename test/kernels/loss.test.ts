@@ -1,12 +1,12 @@
 import * as kernels from '@cim/kernels';
 import * as reference from '@cim/kernels/loss/loss.reference';
-import { functional, Generator, Tape } from '@cim/runtime';
-import { expectClose, randomArray, runKernel, testDevice } from '@cim/runtime/testing';
+import { type Device, functional, Generator, Tape } from '@cim/runtime';
+import { expectClose, gpuTests, randomArray, runKernel } from '@cim/runtime/testing';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 
 const test = suite('loss kernels');
-const device = await testDevice();
+const gpuTest = gpuTests({ test });
 
 /** d f/d x[i] by central differences, for every element. */
 function finiteDifferences(f: (x: Float64Array) => number, x: ArrayLike<number>, step = 1e-5): Float64Array {
@@ -49,7 +49,13 @@ function clsIouCase(n: number, classes: number, iouColumns: number, seed: number
   };
 }
 
-async function runClsIou(inputs: reference.ClsIouInputs, lambda: number, useIou: boolean, initial?: Float32Array[]) {
+async function runClsIou(
+  device: Device,
+  inputs: reference.ClsIouInputs,
+  lambda: number,
+  useIou: boolean,
+  initial?: Float32Array[],
+) {
   const n = inputs.pseudoLabels.length;
   const columns = inputs.labels.length + 1;
   const shape = { n, columns, iouColumns: inputs.iou.length / n, bagUsesIou: useIou, lambda };
@@ -71,17 +77,17 @@ async function runClsIou(inputs: reference.ClsIouInputs, lambda: number, useIou:
 }
 
 for (const [n, classes, iouColumns] of CLS_IOU_SHAPES) {
-  test(`refinement losses of ${n} proposals, ${classes} classes, ${iouColumns} IoU columns`, async () => {
+  gpuTest(`refinement losses of ${n} proposals, ${classes} classes, ${iouColumns} IoU columns`, async ({ device }) => {
     for (const useIou of [true, false]) {
       const inputs = clsIouCase(n, classes, iouColumns, n + classes);
       const expected = reference.clsIouLoss(inputs, 3, WEIGHTS, useIou);
-      const actual = await runClsIou(inputs, 3, useIou);
+      const actual = await runClsIou(device, inputs, 3, useIou);
       expectClose(actual.losses, expected.losses, {}, 'losses');
       expectClose(actual.dcls, expected.dcls, GRADIENT, 'dcls');
       expectClose(actual.diou, expected.diou, GRADIENT, 'diou');
 
       const initial = [randomArray([inputs.cls.length], 8), randomArray([inputs.iou.length], 9)];
-      const sum = await runClsIou(inputs, 3, useIou, initial);
+      const sum = await runClsIou(device, inputs, 3, useIou, initial);
       expectClose(
         sum.dcls,
         expected.dcls.map((g, i) => g + initial[0][i]),
@@ -98,15 +104,15 @@ for (const [n, classes, iouColumns] of CLS_IOU_SHAPES) {
   });
 }
 
-test('refinement losses are zero where nothing was mined', async () => {
+gpuTest('refinement losses are zero where nothing was mined', async ({ device }) => {
   const inputs = { ...clsIouCase(9, 3, 4, 5), count: 0 };
-  const { losses, dcls, diou } = await runClsIou(inputs, 3, true);
+  const { losses, dcls, diou } = await runClsIou(device, inputs, 3, true);
   for (const values of [losses, dcls, diou]) assert.ok(values.every((v) => v === 0));
 });
 
-test('refinement losses without a labelled row', async () => {
+gpuTest('refinement losses without a labelled row', async ({ device }) => {
   const inputs = { ...clsIouCase(9, 3, 4, 5), pseudoLabels: new Int32Array(9).fill(-1) };
-  const { losses, dcls } = await runClsIou(inputs, 1, true);
+  const { losses, dcls } = await runClsIou(device, inputs, 1, true);
   const expected = reference.clsIouLoss(inputs, 1, WEIGHTS, true);
   expectClose(losses, expected.losses);
   expectClose(dcls, expected.dcls);
@@ -118,7 +124,7 @@ for (const [n, classes] of [
   [300, 80],
   [9, 256],
 ]) {
-  test(`weighted bag loss of ${n} proposals and ${classes} classes`, async () => {
+  gpuTest(`weighted bag loss of ${n} proposals and ${classes} classes`, async ({ device }) => {
     const columns = classes + 1;
     // Few distinct scores: many ties.
     const scores = randomArray([n, columns], 1, 0, 8).map((v) => Math.floor(v) / 8);
@@ -217,7 +223,7 @@ for (const [n, columns, classes] of [
   [5, 301, 300],
   [64, 81, 80],
 ]) {
-  test(`multiple instance loss of ${n} proposals and ${columns} columns`, async () => {
+  gpuTest(`multiple instance loss of ${n} proposals and ${columns} columns`, async ({ device }) => {
     const cls = randomArray([n, columns], 1, 0, 1);
     const det = randomArray([n, columns], 2, 0, 1.5 / n);
     const labels = randomArray([classes], 3).map((v) => (v > 0 ? 1 : 0));
@@ -277,7 +283,7 @@ for (const [n, classes] of [
   [257, 80],
   [700, 5],
 ]) {
-  test(`cluster loss of ${n} proposals and ${classes} classes`, async () => {
+  gpuTest(`cluster loss of ${n} proposals and ${classes} classes`, async ({ device }) => {
     const columns = classes + 1;
     const { scores: cls, clusters } = pclCase(n, classes, n);
     const expected = reference.pclLoss(cls, clusters, columns);
@@ -303,7 +309,7 @@ for (const [n, classes] of [
   });
 }
 
-test('cluster loss without any cluster', async () => {
+gpuTest('cluster loss without any cluster', async ({ device }) => {
   const shape = { n: 4, columns: 3 };
   const buffers = {
     cls: randomArray([4, 3], 1, 0, 1),
@@ -337,7 +343,7 @@ for (const [n, classes] of [
   [257, 80],
   [2000, 5],
 ]) {
-  test(`losses of OICR and PCL, ${n} proposals and ${classes} classes`, async () => {
+  gpuTest(`losses of OICR and PCL, ${n} proposals and ${classes} classes`, async ({ device }) => {
     const columns = classes + 1;
     const { cls, labels } = proposalClusterCase(n, classes, n);
     cls.fill(0, 0, columns); // a probability too small for a logarithm
@@ -362,7 +368,7 @@ for (const [n, classes] of [
 }
 
 for (const n of [1, 60, 257, 1000]) {
-  test(`multi-label soft margin loss of ${n} logits`, async () => {
+  gpuTest(`multi-label soft margin loss of ${n} logits`, async ({ device }) => {
     const logits = randomArray([n], 1, -120, 120);
     const targets = randomArray([n], 2).map((v) => (v > 0 ? 1 : 0));
     const expected = reference.multiLabelSoftMarginLoss(logits, targets);
@@ -386,7 +392,7 @@ for (const [batch, channels, height, width] of [
   [1, 5, 16, 16],
   [3, 2, 1, 65],
 ]) {
-  test(`log-sum-exp pooling of [${batch}, ${channels}, ${height}, ${width}]`, async () => {
+  gpuTest(`log-sum-exp pooling of [${batch}, ${channels}, ${height}, ${width}]`, async ({ device }) => {
     const [planes, area] = [batch * channels, height * width];
     for (const [sharpness, range] of [
       [4, 2],
@@ -394,17 +400,19 @@ for (const [batch, channels, height, width] of [
     ]) {
       const x = randomArray([planes, area], 4, -range, range);
       const expected = reference.logSumExpPool(x, planes, sharpness);
-      const tape = new Tape(device);
-      const input = tape.keep(device.tensor(x, [batch, channels, height, width]));
-      input.requiresGrad = true;
-      const y = tape.keep(functional.logSumExpPool(tape, input, sharpness));
-      assert.equal(y.shape, [batch, channels]);
-      const dy = randomArray([planes], 5);
-      tape.backward(y, device.tensor(dy, [batch, channels]));
-      expectClose(await y.read(), expected.y, {}, 'y');
-      const dx = expected.slopes.map((slope, i) => slope * dy[Math.floor(i / area)]);
-      // The exponent is rounded relative to r·x.
-      expectClose(await tape.gradient(input)!.read(), dx, { relative: 1e-4, scaled: 3e-7 * sharpness * range }, 'dx');
+      await device.scopeAsync(async () => {
+        const tape = new Tape(device);
+        const input = tape.keep(device.tensor(x, [batch, channels, height, width]));
+        input.requiresGrad = true;
+        const y = tape.keep(functional.logSumExpPool(tape, input, sharpness));
+        assert.equal(y.shape, [batch, channels]);
+        const dy = randomArray([planes], 5);
+        tape.backward(y, device.tensor(dy, [batch, channels]));
+        expectClose(await y.read(), expected.y, {}, 'y');
+        const dx = expected.slopes.map((slope, i) => slope * dy[Math.floor(i / area)]);
+        // The exponent is rounded relative to r·x.
+        expectClose(await tape.gradient(input)!.read(), dx, { relative: 1e-4, scaled: 3e-7 * sharpness * range }, 'dx');
+      });
     }
     const shape = { planes, area, sharpness: 4 };
     const x = randomArray([planes, area], 6);
@@ -424,7 +432,7 @@ for (const [rows, columns] of [
   [65, 63],
   [2, 1000],
 ]) {
-  test(`cross entropy of ${rows} rows and ${columns} classes`, async () => {
+  gpuTest(`cross entropy of ${rows} rows and ${columns} classes`, async ({ device }) => {
     const labels = Uint32Array.from({ length: rows }, (_, i) => (7 * i + 3) % columns);
     // Logits that overflow an exponential that is not shifted, and such that do not.
     for (const [range, weight] of [
@@ -447,7 +455,7 @@ for (const [rows, columns] of [
   });
 }
 
-test('cross entropy: finite differences of the reference, and the differentiable operation', async () => {
+gpuTest('cross entropy: finite differences of the reference, and the differentiable operation', async ({ device }) => {
   const [rows, columns] = [4, 5];
   const labels = Uint32Array.of(0, 4, 2, 2);
   const logits = randomArray([rows, columns], 10, -2, 2);
@@ -455,19 +463,21 @@ test('cross entropy: finite differences of the reference, and the differentiable
     reference.crossEntropyLoss(x, labels).losses.reduce((a, b) => a + b) / rows;
   const expected = reference.crossEntropyLoss(logits, labels);
   expectClose(expected.dlogits, finiteDifferences(mean, logits), {}, 'reference');
-  const tape = new Tape(device);
-  const input = tape.keep(device.tensor(logits, [rows, columns]));
-  input.requiresGrad = true;
-  const losses = functional.crossEntropyLoss(tape, input, device.tensor(labels), 2);
-  expectClose(await losses.read(), expected.losses, {}, 'losses');
-  tape.backward();
-  expectClose(
-    await tape.gradient(input)!.read(),
-    expected.dlogits.map((g) => 2 * g),
-    {},
-    'dlogits',
-  );
-  assert.throws(() => functional.crossEntropyLoss(tape, input, device.tensor(labels.slice(1))), /a label per row/);
+  await device.scopeAsync(async () => {
+    const tape = new Tape(device);
+    const input = tape.keep(device.tensor(logits, [rows, columns]));
+    input.requiresGrad = true;
+    const losses = functional.crossEntropyLoss(tape, input, device.tensor(labels), 2);
+    expectClose(await losses.read(), expected.losses, {}, 'losses');
+    tape.backward();
+    expectClose(
+      await tape.gradient(input)!.read(),
+      expected.dlogits.map((g) => 2 * g),
+      {},
+      'dlogits',
+    );
+    assert.throws(() => functional.crossEntropyLoss(tape, input, device.tensor(labels.slice(1))), /a label per row/);
+  });
 });
 
 test.run();

@@ -1,13 +1,12 @@
 import * as kernels from '@cim/kernels';
 import * as reference from '@cim/kernels/mask/mask.reference';
-import { Generator } from '@cim/runtime';
-import { runPlan } from '@cim/runtime/plan';
-import { runKernel, testDevice } from '@cim/runtime/testing';
+import { type Device, Generator } from '@cim/runtime';
+import { executePlan, gpuTests, runKernel } from '@cim/runtime/testing';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 
 const test = suite('mask');
-const device = await testDevice();
+const gpuTest = gpuTests({ test });
 
 /** N × pixels bytes, each mask of its own density; the last one is empty. */
 function randomMasks(n: number, pixels: number, seed: number): Uint8Array {
@@ -29,21 +28,16 @@ function expectSame(actual: ArrayLike<number>, expected: ArrayLike<number>, labe
 }
 
 /** What each way to compute the overlap maps gives, by the name of the way. */
-async function overlaps(s: kernels.OverlapShape, packed: Uint32Array): Promise<Map<string, reference.Overlaps>> {
+async function overlaps(
+  device: Device,
+  s: kernels.OverlapShape,
+  packed: Uint32Array,
+): Promise<Map<string, reference.Overlaps>> {
   const results = new Map<string, reference.Overlaps>();
-  const masks = device.tensor(packed, [packed.length], 'u32');
   for (const { name, plan } of kernels.overlapCandidates(s, device.target)) {
-    const poison = new Float32Array(s.n * s.n).fill(-1);
-    const maps = { iou: device.tensor(poison), containment: device.tensor(poison) };
-    runPlan(device, plan(), { packed: masks, ...maps });
-    results.set(name, {
-      iou: (await maps.iou.read()) as Float32Array,
-      containment: (await maps.containment.read()) as Float32Array,
-    });
-    maps.iou.dispose();
-    maps.containment.dispose();
+    const maps = await executePlan(device, plan(), { packed, iou: s.n * s.n, containment: s.n * s.n });
+    results.set(name, { iou: maps.iou as Float32Array, containment: maps.containment as Float32Array });
   }
-  masks.dispose();
   return results;
 }
 
@@ -65,7 +59,7 @@ for (const [n, width, height] of [
   [70, 100, 35],
   [130, 70, 50],
 ] as const) {
-  test(`overlaps ${n} local masks of ${width}×${height} in every way`, async () => {
+  gpuTest(`overlaps ${n} local masks of ${width}×${height} in every way`, async ({ device }) => {
     const generator = new Generator(n);
     const bytes = new Uint8Array(n * width * height);
     for (let mask = 0; mask < n - 1; mask++) {
@@ -75,7 +69,7 @@ for (const [n, width, height] of [
         bytes.fill(1, (mask * height + y) * width + x1, (mask * height + y) * width + x2 + 1);
     }
     const expected = reference.pairwiseOverlap(bytes, n, width * height);
-    const all = await overlaps({ n, width, height }, reference.packMasks(bytes, n, width * height));
+    const all = await overlaps(device, { n, width, height }, reference.packMasks(bytes, n, width * height));
     for (const [name, { iou, containment }] of all) {
       expectSame(iou, expected.iou, `iou by ${name}`);
       expectSame(containment, expected.containment, `containment by ${name}`);
@@ -98,7 +92,7 @@ for (const [n, pixels] of SIZES) {
   const packed = reference.packMasks(masks, n, pixels);
   const words = Math.ceil(pixels / 32);
 
-  test(`packs ${n} masks of ${pixels} pixels`, async () => {
+  gpuTest(`packs ${n} masks of ${pixels} pixels`, async ({ device }) => {
     const padded = new Uint8Array(Math.ceil(masks.length / 4) * 4);
     padded.set(masks);
     const bytes = new Uint32Array(padded.buffer);
@@ -106,15 +100,15 @@ for (const [n, pixels] of SIZES) {
     expectSame(result.packed, packed, 'packed');
   });
 
-  test(`overlaps ${n} masks of ${pixels} pixels`, async () => {
+  gpuTest(`overlaps ${n} masks of ${pixels} pixels`, async ({ device }) => {
     const expected = reference.pairwiseOverlap(masks, n, pixels);
-    for (const [name, { iou, containment }] of await overlaps({ n, width: pixels, height: 1 }, packed)) {
+    for (const [name, { iou, containment }] of await overlaps(device, { n, width: pixels, height: 1 }, packed)) {
       expectSame(iou, expected.iou, `iou by ${name}`);
       expectSame(containment, expected.containment, `containment by ${name}`);
     }
   });
 
-  test(`intersects ${n} masks of ${pixels} pixels with others`, async () => {
+  gpuTest(`intersects ${n} masks of ${pixels} pixels with others`, async ({ device }) => {
     for (const b of [1, 40]) {
       const others = randomMasks(b, pixels, 99);
       const { counts } = await runKernel(device, kernels.pairwiseIntersection({ a: n, b, words }), {
@@ -127,7 +121,7 @@ for (const [n, pixels] of SIZES) {
   });
 }
 
-test('rounds every kind of quotient as f64 → f32 → f16 does', async () => {
+gpuTest('rounds every kind of quotient as f64 → f32 → f16 does', async ({ device }) => {
   // Nested masks: the iou of the first k with the first l pixels is k/l, down to f16's subnormals.
   const pixels = 190_001;
   const words = Math.ceil(pixels / 32);
@@ -145,7 +139,7 @@ test('rounds every kind of quotient as f64 → f32 → f16 does', async () => {
   const pairs = areas.flatMap((i) => areas.map((j) => [Math.min(i, j), Math.max(i, j), j]));
   const ious = pairs.map(([less, more]) => quotient(less, more));
   const containments = pairs.map(([less, , j]) => quotient(less, j));
-  for (const [name, { iou, containment }] of await overlaps({ n, width: pixels, height: 1 }, packed)) {
+  for (const [name, { iou, containment }] of await overlaps(device, { n, width: pixels, height: 1 }, packed)) {
     expectSame(iou, ious, `iou by ${name}`);
     expectSame(containment, containments, `containment by ${name}`);
   }

@@ -1,14 +1,14 @@
 import * as kernels from '@cim/kernels';
 import { assignPseudoLabels } from '@cim/kernels/mining/assign.reference';
 import * as reference from '@cim/kernels/mining/mining.reference';
-import { Generator, philox } from '@cim/runtime';
-import { expectClose, runKernel, testDevice } from '@cim/runtime/testing';
+import { type Device, Generator, philox } from '@cim/runtime';
+import { expectClose, gpuTests, runKernel } from '@cim/runtime/testing';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { CASES, type MiningCase, makeCase } from './mining-cases.ts';
 
 const test = suite('mining kernels');
-const device = await testDevice();
+const gpuTest = gpuTests({ test });
 
 const THRESHOLD = { nms: 0.25, cls: 0.25, iou: 0.5, containment: 0.85009765625 };
 
@@ -24,7 +24,12 @@ function claimsOf(claimed: ArrayLike<number>, { n, classes, labels }: reference.
 }
 
 /** Runs the kernels one by one, each checked against its reference on what the one before gave. */
-async function check(label: string, { scores, iou, containment, seeds }: MiningCase, seed: number): Promise<void> {
+async function check(
+  device: Device,
+  label: string,
+  { scores, iou, containment, seeds }: MiningCase,
+  seed: number,
+): Promise<void> {
   const { n, classes, cls, det, labels } = scores;
   const shape = { n, classes, clsColumns: scores.clsColumns, detColumns: scores.detColumns };
   const claim = { ...shape, seeds, nmsThreshold: THRESHOLD.nms };
@@ -89,16 +94,16 @@ async function check(label: string, { scores, iou, containment, seeds }: MiningC
 }
 
 for (const [name, given] of Object.entries(CASES)) {
-  test(`steps equal the reference: ${name}`, async () => {
-    for (let seed = 0; seed < 6; seed++) await check(`seed ${seed}`, makeCase(given, seed), seed);
+  gpuTest(`steps equal the reference: ${name}`, async ({ device }) => {
+    for (let seed = 0; seed < 6; seed++) await check(device, `seed ${seed}`, makeCase(given, seed), seed);
   });
 }
 
-test('steps equal the reference: 2000 proposals, more seeds than a workgroup', async () => {
-  await check('large', makeCase({ n: 2000, seeds: 300, classes: 3, positives: 2 }, 1), 1);
+gpuTest('steps equal the reference: 2000 proposals, more seeds than a workgroup', async ({ device }) => {
+  await check(device, 'large', makeCase({ n: 2000, seeds: 300, classes: 3, positives: 2 }, 1), 1);
 });
 
-test('given draws and uniforms decide who survives', async () => {
+gpuTest('given draws and uniforms decide who survives', async ({ device }) => {
   const { scores, iou, seeds } = makeCase({ n: 90, seeds: 40, levels: 7 }, 4);
   const { n, classes, clsColumns, detColumns, cls, det, labels } = scores;
   const claims = reference.claimSeeds(scores, { iou, seeds, nmsThreshold: 0.6 });

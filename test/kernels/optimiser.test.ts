@@ -1,10 +1,10 @@
 import * as kernels from '@cim/kernels';
 import * as reference from '@cim/kernels/optimiser/optimiser.reference';
-import { expectClose, randomArray, runKernel, testDevice } from '@cim/runtime/testing';
+import { expectClose, gpuTests, randomArray, runKernel } from '@cim/runtime/testing';
 import { suite } from 'uvu';
 
 const test = suite('optimisers');
-const device = await testDevice();
+const gpuTest = gpuTests({ test });
 
 for (const n of [1, 65, 2500]) {
   const p = randomArray([n], 1);
@@ -13,7 +13,7 @@ for (const n of [1, 65, 2500]) {
   const v = randomArray([n], 4, 0, 1);
   const scale = 0.4;
 
-  test(`sgd of ${n}`, async () => {
+  gpuTest(`sgd of ${n}`, async ({ device }) => {
     for (const nesterov of [false, true]) {
       const options = { lr: 0.1, momentum: 0.9, nesterov, weightDecay: 0.05 };
       const actual = await runKernel(device, kernels.sgd({ n, ...options }), { p, grad, momentum: m, scale: [scale] });
@@ -24,7 +24,7 @@ for (const n of [1, 65, 2500]) {
   });
 
   for (const step of [1, 7]) {
-    test(`adamW of ${n}, step ${step}`, async () => {
+    gpuTest(`adamW of ${n}, step ${step}`, async ({ device }) => {
       const options = { lr: 0.1, betas: [0.9, 0.999], weightDecay: 0.05, epsilon: 1e-8, step } as const;
       const actual = await runKernel(device, kernels.adamW({ n, ...options }), { p, grad, m, v, scale: [scale] });
       const expected = reference.adamW({ p, grad, m, v, scale }, options);
@@ -32,7 +32,7 @@ for (const n of [1, 65, 2500]) {
     });
   }
 
-  test(`clipping of ${n} gradients in two arrays`, async () => {
+  gpuTest(`clipping of ${n} gradients in two arrays`, async ({ device }) => {
     for (const maxNorm of [0.1, 1000]) {
       const partials = kernels.partialSums(n);
       const { partial: some } = await runKernel(device, kernels.sum({ n, square: true }), { x: p, partial: partials });

@@ -1,11 +1,11 @@
 import * as kernels from '@cim/kernels/proposal/proposal';
 import * as reference from '@cim/kernels/proposal/proposal.reference';
-import { expectClose, randomArray, runKernel, testDevice } from '@cim/runtime/testing';
+import { expectClose, gpuTests, randomArray, runKernel } from '@cim/runtime/testing';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 
 const test = suite('proposal kernels');
-const device = await testDevice();
+const gpuTest = gpuTests({ test });
 const { MAPS } = kernels;
 const SIZES = [
   { width: 1, height: 1, columns: 1, rows: 1 },
@@ -23,18 +23,18 @@ for (const shape of SIZES) {
   const blurred = reference.blur(lab, shape);
   const plane = (maps: Float32Array, k: number) => maps.subarray(k * n, (k + 1) * n);
 
-  test(`Lab of ${name}`, async () => {
+  gpuTest(`Lab of ${name}`, async ({ device }) => {
     const { maps } = await runKernel(device, kernels.proposalLab(shape), { rgb, maps: 3 * n });
     expectClose(maps, lab, { absolute: 2e-3 });
   });
 
-  test(`both Gaussians of ${name}`, async () => {
+  gpuTest(`both Gaussians of ${name}`, async ({ device }) => {
     const along = await runKernel(device, kernels.proposalBlur({ ...shape, axis: 'x' }), { x: lab, y: 6 * n });
     const { y } = await runKernel(device, kernels.proposalBlur({ ...shape, axis: 'y' }), { x: along.y, y: 6 * n });
     expectClose(y, blurred, { absolute: 1e-4 });
   });
 
-  test(`edges of ${name}`, async () => {
+  gpuTest(`edges of ${name}`, async ({ device }) => {
     const { maps } = await runKernel(
       device,
       kernels.proposalEdges(shape),
@@ -50,7 +50,7 @@ for (const shape of SIZES) {
     assert.ok(differing <= 1 + 0.01 * n, `${differing} of ${n} sectors differ`);
   });
 
-  test(`SLIC iterations on ${name}`, async () => {
+  gpuTest(`SLIC iterations on ${name}`, async ({ device }) => {
     const cells = reference.slicCells(shape);
     const partial = { partial: ['maps'] };
     const start = kernels.slicIteration({ ...shape, compactness: 12, initial: true });

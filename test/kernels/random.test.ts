@@ -1,11 +1,11 @@
 import { defineKernel, linearGrid, linearIndex, philox as philoxWgsl, u32, wgsl, write } from '@cim/kernels';
 import { Generator, philox } from '@cim/runtime';
-import { runKernel, testDevice } from '@cim/runtime/testing';
+import { gpuTests, runKernel } from '@cim/runtime/testing';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 
 const test = suite('random');
-const device = await testDevice();
+const gpuTest = gpuTests({ test });
 
 const N = 130;
 
@@ -40,14 +40,14 @@ for (const [seed, counter, stream] of [
   [0xffffffff, 2 ** 32 - 65, 0xfffffffe],
   [42, 2 ** 52 + 17, 7],
 ]) {
-  test(`philox of seed ${seed}, counter ${counter}, stream ${stream} is the host's`, async () => {
+  gpuTest(`philox of seed ${seed}, counter ${counter}, stream ${stream} is the host's`, async ({ device }) => {
     const { words } = await runKernel(device, blocks(seed, counter, stream), { words: 4 * N, uniforms: N });
     const expected = Array.from({ length: N }, (_, i) => philox(seed, counter + i, stream)).flat();
     assert.equal([...words], expected);
   });
 }
 
-test('uniforms are those of a Generator', async () => {
+gpuTest('uniforms are those of a Generator', async ({ device }) => {
   const { uniforms } = await runKernel(device, blocks(9, 1000, 0), { words: 4 * N, uniforms: N });
   const generator = new Generator(9, 1000);
   assert.equal(
