@@ -26,6 +26,9 @@ function products(s: ConvShape, visit: (yi: number, xi: number, wi: number) => v
           }
 }
 
+/**
+ * y [n, co, ho, wo] of x [n, ci, h, w] and weight [co, ci, kh, kw], plus bias [co] and residual, shaped like y, where given.
+ */
 export function convForward(
   s: ConvShape,
   x: ArrayLike<number>,
@@ -43,12 +46,14 @@ export function convForward(
   });
 }
 
+/** dx [n, ci, h, w] of dy [n, co, ho, wo]. */
 export function convInputGradient(s: ConvShape, dy: ArrayLike<number>, weight: ArrayLike<number>): Float64Array {
   const dx = new Float64Array(s.n * s.ci * s.h * s.w);
   products(s, (yi, xi, wi) => void (dx[xi] += dy[yi] * weight[wi]));
   return dx;
 }
 
+/** dw [co, ci, kh, kw] of x [n, ci, h, w] and dy [n, co, ho, wo]. */
 export function convWeightGradient(s: ConvShape, x: ArrayLike<number>, dy: ArrayLike<number>): Float64Array {
   const dw = new Float64Array(s.co * s.ci * s.kh * s.kw);
   products(s, (yi, xi, wi) => void (dw[wi] += dy[yi] * x[xi]));

@@ -1,7 +1,6 @@
 /** Ways to run a convolution as one matrix product, with their estimated work. */
 import { DISPATCH, type Estimate, MOVE } from '../candidate.ts';
-import type { GemmQuads } from '../gemm/quads.ts';
-import { quadsTiles } from '../gemm/quads-tiles.ts';
+import { type QuadsChoice, quadsChoices } from '../gemm/quads-tiles.ts';
 import type { GemmShape } from '../gemm/shape.ts';
 import type { Target } from '../target.ts';
 import {
@@ -23,41 +22,45 @@ const BUSY = 16;
 const MIN_DEPTH = 256;
 
 export const columnsForward = (s: ConvShape, target: Target): Estimate<ConvEpilogue>[] =>
-  estimate(s, target, columnsProduct.forward(s)).map(({ tile, work }) => ({
+  estimate(s, target, columnsProduct.forward(s)).map((choice) => ({
     name: FORWARD,
-    work,
-    plan: (epilogue) => planColumnsForward(s, tile, epilogue),
+    work: choice.work,
+    plan: (epilogue) => planColumnsForward(s, choice, epilogue),
   }));
 
 export const columnsInputGradient = (s: ConvShape, target: Target): Estimate<boolean>[] =>
-  estimate(s, target, columnsProduct.inputGradient(s)).map(({ tile, work }) => ({
+  estimate(s, target, columnsProduct.inputGradient(s)).map((choice) => ({
     name: INPUT_GRADIENT,
     // Every pixel of dx is written, whether a column saw it or not.
-    work: work + (isPointwise(s) ? 0 : (s.n * s.ci * s.h * s.w * MOVE) / target.subgroupSize),
-    plan: (accumulate) => planColumnsInputGradient(s, tile, accumulate),
+    work: choice.work + (isPointwise(s) ? 0 : (s.n * s.ci * s.h * s.w * MOVE) / target.subgroupSize),
+    plan: (accumulate) => planColumnsInputGradient(s, choice, accumulate),
   }));
 
 /** In at most `maxParts` sums, one at least for each image. */
 export const columnsWeightGradient = (s: ConvShape, target: Target, maxParts: number): Estimate<boolean>[] => {
   if (s.n > maxParts) return [];
   const product = columnsProduct.weightGradient(s);
-  return estimate(s, target, product).map(({ tile, tiles, work }) => {
+  return estimate(s, target, product).map((choice) => {
     const most = Math.min(Math.floor(maxParts / s.n), Math.ceil(product.shape.k / MIN_DEPTH));
-    const parts = Math.max(1, Math.min(Math.ceil(BUSY / tiles), most));
-    return { name: WEIGHT_GRADIENT, work, plan: (accumulate) => planColumnsWeightGradient(s, tile, parts, accumulate) };
+    const parts = Math.max(1, Math.min(Math.ceil(BUSY / choice.tiles), most));
+    return {
+      name: WEIGHT_GRADIENT,
+      work: choice.work,
+      plan: (accumulate) => planColumnsWeightGradient(s, choice, parts, accumulate),
+    };
   });
 };
 
-/** With the best tile; none where the unfolded images would be too large to bind. */
+/** The best choice of tile; none where the unfolded images would be too large to bind. */
 function estimate(
   s: ConvShape,
-  { subgroupSize, maxBinding }: Target,
+  target: Target,
   { shape, batch }: ReturnType<typeof columnsProduct.forward>,
-): { readonly tile: GemmQuads; readonly tiles: number; readonly work: number }[] {
+): QuadsChoice[] {
   const size = columnsSize(s);
-  if (4 * size > maxBinding || s.n * empty(shape) === 0) return [];
-  const [best] = quadsTiles(shape, batch, subgroupSize);
-  return [{ ...best, work: best.work + (size > 0 ? ((2 * size) / subgroupSize) * MOVE + DISPATCH : 0) }];
+  if (4 * size > target.maxBinding || s.n * empty(shape) === 0) return [];
+  const [best] = quadsChoices(shape, batch, target);
+  return [{ ...best, work: best.work + (size > 0 ? ((2 * size) / target.subgroupSize) * MOVE + DISPATCH : 0) }];
 }
 
 const empty = ({ m, n, k }: GemmShape): number => m * n * k;

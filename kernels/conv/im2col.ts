@@ -3,10 +3,11 @@
  * the order of the weight's elements. A 1×1 kernel of stride 1 without padding sees the image itself: nothing is unfolded.
  */
 import { sumPartials } from '../gemm/partials.ts';
-import { type GemmQuads, gemmQuads } from '../gemm/quads.ts';
+import { type GemmQuadsEpilogue, gemmQuads } from '../gemm/quads.ts';
+import { packing, type QuadsChoice } from '../gemm/quads-tiles.ts';
 import type { GemmBatch, GemmShape } from '../gemm/shape.ts';
 import { defineKernel, i32, type Kernel, linearGrid, linearIndex, read, u32, wgsl, write } from '../kernel.ts';
-import { type Plan, type Step, step } from '../plan.ts';
+import { type Plan, step } from '../plan.ts';
 import {
   type ConvEpilogue,
   type ConvShape,
@@ -108,28 +109,49 @@ export const columnsProduct = {
 /** Elements of the columns of a batch, which are a scratch tensor; none where nothing is unfolded. */
 export const columnsSize = (s: ConvShape): number => (isPointwise(s) ? 0 : s.n * depthOf(s) * outputArea(s));
 
+type Product = ReturnType<typeof columnsProduct.forward>;
+
+/** The steps of a product of tensors `a` and `b` into `c`; `depth` as {@link gemmQuads} takes it. */
+function product(
+  { shape, batch }: Product,
+  choice: QuadsChoice,
+  { a, b, bias = a, residual = a, c }: Readonly<Record<'a' | 'b' | 'c', string> & { bias?: string; residual?: string }>,
+  epilogue: GemmQuadsEpilogue = {},
+  depth?: number,
+): Plan {
+  const { batch: of, operands, steps, scratch } = packing(shape, batch, choice, { a, b });
+  const kernel = gemmQuads(shape, of, choice.tile, epilogue, depth, choice.packed);
+  return { steps: [...steps, step(kernel, { ...operands, bias, residual, c })], scratch };
+}
+
 /** y = conv(x, weight) through the epilogue. Operands: x, weight, bias, residual, y. */
-export function planColumnsForward(s: ConvShape, tile: GemmQuads, { bias, ...epilogue }: ConvEpilogue): Plan {
-  const { shape, batch } = columnsProduct.forward(s);
-  const kernel = gemmQuads(shape, batch, tile, { ...epilogue, bias: bias ? 'rows' : undefined });
-  return unfolded(s, (columns) => [
-    step(kernel, { a: 'weight', b: columns, bias: 'bias', residual: 'residual', c: 'y' }),
-  ]);
+export function planColumnsForward(s: ConvShape, choice: QuadsChoice, { bias, ...epilogue }: ConvEpilogue): Plan {
+  return unfolded(s, (columns) =>
+    product(
+      columnsProduct.forward(s),
+      choice,
+      { a: 'weight', b: columns, bias: 'bias', residual: 'residual', c: 'y' },
+      { ...epilogue, bias: bias ? 'rows' : undefined },
+    ),
+  );
 }
 
 /** The gradient to x, or with `accumulate` added to it. Operands: dy, weight, dx. */
-export function planColumnsInputGradient(s: ConvShape, tile: GemmQuads, accumulate: boolean): Plan {
-  const { shape, batch } = columnsProduct.inputGradient(s);
-  const operands = { a: 'weight', b: 'dy', bias: 'weight', residual: 'dy' };
-  if (isPointwise(s)) {
-    return { steps: [step(gemmQuads(shape, batch, tile, { accumulate }), { ...operands, c: 'dx' })], scratch: {} };
-  }
+export function planColumnsInputGradient(s: ConvShape, choice: QuadsChoice, accumulate: boolean): Plan {
+  const pointwise = isPointwise(s);
+  const c = pointwise ? 'dx' : 'columns';
+  const { steps, scratch } = product(
+    columnsProduct.inputGradient(s),
+    choice,
+    { a: 'weight', b: 'dy', c },
+    {
+      accumulate: pointwise && accumulate,
+    },
+  );
+  if (pointwise) return { steps, scratch };
   return {
-    steps: [
-      step(gemmQuads(shape, batch, tile), { ...operands, c: 'columns' }),
-      step(col2im(s, accumulate), { columns: 'columns', dx: 'dx' }),
-    ],
-    scratch: { columns: columnsSize(s) },
+    steps: [...steps, step(col2im(s, accumulate), { columns: 'columns', dx: 'dx' })],
+    scratch: { ...scratch, columns: columnsSize(s) },
   };
 }
 
@@ -137,36 +159,31 @@ export function planColumnsInputGradient(s: ConvShape, tile: GemmQuads, accumula
  * The gradient to weight, or with `accumulate` added to it, in at least `parts` sums over the pixels of an image.
  * Operands: x, dy, dw.
  */
-export function planColumnsWeightGradient(s: ConvShape, tile: GemmQuads, parts: number, accumulate: boolean): Plan {
-  const { shape, batch } = columnsProduct.weightGradient(s);
-  const depth = 4 * Math.ceil(shape.k / (4 * parts));
-  const sums = s.n * Math.ceil(shape.k / depth);
-  const operands = (columns: string) => ({ a: 'dy', b: columns, bias: 'dy', residual: columns });
-  if (sums === 1) {
-    return unfolded(s, (columns) => [
-      step(gemmQuads(shape, batch, tile, { accumulate }, depth), { ...operands(columns), c: 'dw' }),
-    ]);
-  }
-  const size = shape.m * shape.n;
-  return unfolded(
-    s,
-    (columns) => [
-      step(gemmQuads(shape, batch, tile, {}, depth), { ...operands(columns), c: 'partial' }),
-      step(sumPartials({ n: size, parts: sums, accumulate }), { partial: 'partial', bias: 'x', y: 'dw' }),
-    ],
-    { partial: sums * size },
-  );
+export function planColumnsWeightGradient(s: ConvShape, choice: QuadsChoice, parts: number, accumulate: boolean): Plan {
+  const of = columnsProduct.weightGradient(s);
+  const depth = 4 * Math.ceil(of.shape.k / (4 * parts));
+  const sums = s.n * Math.ceil(of.shape.k / depth);
+  return unfolded(s, (columns) => {
+    const operands = { a: 'dy', b: columns };
+    if (sums === 1) return product(of, choice, { ...operands, c: 'dw' }, { accumulate }, depth);
+    const { steps, scratch } = product(of, choice, { ...operands, c: 'partial' }, {}, depth);
+    const size = of.shape.m * of.shape.n;
+    return {
+      steps: [
+        ...steps,
+        step(sumPartials({ n: size, parts: sums, accumulate }), { partial: 'partial', bias: 'x', y: 'dw' }),
+      ],
+      scratch: { ...scratch, partial: sums * size },
+    };
+  });
 }
 
-/** The steps that follow, on the columns of x. */
-function unfolded(
-  s: ConvShape,
-  steps: (columns: string) => readonly Step[],
-  scratch: Readonly<Record<string, number>> = {},
-): Plan {
-  if (isPointwise(s)) return { steps: steps('x'), scratch };
+/** The plan that follows, on the columns of x. */
+function unfolded(s: ConvShape, following: (columns: string) => Plan): Plan {
+  if (isPointwise(s)) return following('x');
+  const { steps, scratch } = following('columns');
   return {
-    steps: [step(im2col(s), { x: 'x', columns: 'columns' }), ...steps('columns')],
+    steps: [step(im2col(s), { x: 'x', columns: 'columns' }), ...steps],
     scratch: { ...scratch, columns: columnsSize(s) },
   };
 }

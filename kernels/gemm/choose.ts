@@ -4,8 +4,8 @@ import type { Target } from '../target.ts';
 import { BLOCKED_VARIANTS, gemmBlockedCandidates } from './blocked.ts';
 import { type GemmLanes, gemmLanes } from './lanes.ts';
 import { sumPartials } from './partials.ts';
-import { type GemmQuads, gemmQuads } from './quads.ts';
-import { ONE_PRODUCT, QUADS_TILES, quadsTiles } from './quads-tiles.ts';
+import { gemmQuads } from './quads.ts';
+import { ONE_PRODUCT, packing, QUADS_TILES, quadsChoices } from './quads-tiles.ts';
 import type { GemmEpilogue, GemmShape } from './shape.ts';
 
 /** Workgroups that keep a GPU busy: outputs of fewer tiles split k. Each part is at least MIN_DEPTH long. */
@@ -20,21 +20,27 @@ const LANES: readonly Tile[] = [
 ];
 
 const lanesName = ({ rows, columns }: Tile): string => `gemm.lanes.${rows}x${columns}`;
-const quadsName = ({ rows, columns }: Omit<GemmQuads, 'subgroup'>): string => `gemm.quads.${rows}x${columns}`;
+const quadsName = ({ rows, columns }: Tile, packed: string): string => `gemm.quads.${rows}x${columns}${packed}`;
+/** By whether A, whether B is packed. */
+const PACKED = ['', '.packA', '.packB', '.packed'];
 const splitName = (name: string): string => `${name}.split`;
 /** Names of all candidates, on any device, of the matrix product. */
 export const GEMM_VARIANTS: readonly string[] = [
-  ...[...QUADS_TILES.map(quadsName), ...LANES.map(lanesName)].flatMap((name) => [name, splitName(name)]),
+  ...[
+    ...QUADS_TILES.flatMap((tile) => PACKED.map((packed) => quadsName(tile, packed))),
+    ...LANES.map(lanesName),
+  ].flatMap((name) => [name, splitName(name)]),
   ...BLOCKED_VARIANTS,
 ];
 
 /** A kernel for the product into operand `c`, or with `depth` for partial products. */
 interface Product {
   readonly name: string;
+  /** Steps that come first, and their scratch tensors. */
+  readonly before: readonly Step[];
+  readonly scratch: Readonly<Record<string, number>>;
   readonly step: (epilogue: GemmEpilogue, c: string, depth?: number) => Step;
   readonly tiles: number;
-  /** Workgroups that keep a GPU busy. */
-  readonly busy: number;
 }
 
 /**
@@ -44,8 +50,8 @@ interface Product {
 export function* gemmCandidates(shape: GemmShape, target: Target): Generator<Candidate<GemmEpilogue>> {
   const { m, n, k } = shape;
   const most = Math.min(k, Math.floor(target.maxBinding / (4 * Math.max(1, m * n))));
-  for (const product of products(shape, target.subgroupSize)) {
-    const parts = Math.min(Math.ceil(product.busy / Math.max(1, product.tiles)), Math.ceil(k / MIN_DEPTH), most);
+  for (const product of products(shape, target)) {
+    const parts = Math.min(Math.ceil(BUSY / Math.max(1, product.tiles)), Math.ceil(k / MIN_DEPTH), most);
     const whole = { name: product.name, plan: (epilogue: GemmEpilogue) => planWhole(product, epilogue) };
     const split = {
       name: splitName(product.name),
@@ -60,22 +66,28 @@ export function* gemmCandidates(shape: GemmShape, target: Target): Generator<Can
 
 const OPERANDS = { a: 'a', b: 'b', bias: 'bias' };
 
-const products = (shape: GemmShape, subgroup: number): Product[] =>
-  hasLanes(subgroup) ? byWork([...quads(shape, subgroup), ...lanes(shape, subgroup)]) : [];
+const products = (shape: GemmShape, target: Target): Product[] =>
+  hasLanes(target.subgroupSize) ? byWork([...quads(shape, target), ...lanes(shape, target.subgroupSize)]) : [];
 
 type Estimated = Product & { readonly work: number };
 
-const quads = (shape: GemmShape, subgroup: number): Estimated[] =>
-  quadsTiles(shape, ONE_PRODUCT, subgroup).map(({ tile, tiles, work }) => ({
-    name: quadsName(tile),
-    step: ({ bias, ...epilogue }, c, depth) => {
-      const kernel = gemmQuads(shape, ONE_PRODUCT, tile, { ...epilogue, bias: bias ? 'columns' : undefined }, depth);
-      return step(kernel, { ...OPERANDS, residual: 'bias', c });
-    },
-    tiles,
-    busy: BUSY,
-    work,
-  }));
+const quads = (shape: GemmShape, target: Target): Estimated[] =>
+  quadsChoices(shape, ONE_PRODUCT, target).map((choice) => {
+    const { tile, packed, tiles, work } = choice;
+    const { operands, steps, scratch } = packing(shape, ONE_PRODUCT, choice, { a: 'a', b: 'b' });
+    return {
+      name: quadsName(tile, PACKED[Number(packed.a) + 2 * Number(packed.b)]),
+      before: steps,
+      scratch,
+      step: ({ bias, ...epilogue }, c, depth) => {
+        const options = { ...epilogue, bias: bias ? ('columns' as const) : undefined };
+        const kernel = gemmQuads(shape, ONE_PRODUCT, tile, options, depth, packed);
+        return step(kernel, { ...operands, bias: 'bias', residual: 'bias', c });
+      },
+      tiles,
+      work,
+    };
+  });
 
 const lanes = (shape: GemmShape, subgroup: number): Estimated[] =>
   LANES.map((tile) => {
@@ -84,17 +96,18 @@ const lanes = (shape: GemmShape, subgroup: number): Estimated[] =>
     const loads = Math.ceil(rows / subgroup) + columns;
     return {
       name: lanesName(tile),
+      before: [],
+      scratch: {},
       step: (epilogue, c, depth) => step(gemmLanes(shape, { ...tile, subgroup }, epilogue, depth), { ...OPERANDS, c }),
       tiles,
-      busy: BUSY,
       // The work of overhanging edges counts.
       work: tiles * (shape.k * (loads * LOAD + rows * columns) + 2 * rows * columns * LOAD),
     };
   });
 
 const planWhole = (product: Product, epilogue: GemmEpilogue): Plan => ({
-  steps: [product.step(epilogue, 'c')],
-  scratch: {},
+  steps: [...product.before, product.step(epilogue, 'c')],
+  scratch: product.scratch,
 });
 
 function planSplit({ m, n, k }: GemmShape, product: Product, wantedParts: number, epilogue: GemmEpilogue): Plan {
@@ -102,7 +115,11 @@ function planSplit({ m, n, k }: GemmShape, product: Product, wantedParts: number
   const parts = Math.ceil(k / depth);
   const sum = sumPartials({ n: m * n, parts, channels: n, ...epilogue });
   return {
-    steps: [product.step({}, 'partial', depth), step(sum, { partial: 'partial', bias: 'bias', y: 'c' })],
-    scratch: { partial: parts * m * n },
+    steps: [
+      ...product.before,
+      product.step({}, 'partial', depth),
+      step(sum, { partial: 'partial', bias: 'bias', y: 'c' }),
+    ],
+    scratch: { ...product.scratch, partial: parts * m * n },
   };
 }

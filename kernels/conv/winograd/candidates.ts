@@ -6,12 +6,13 @@ import { DISPATCH, type Estimate, hasLanes, MOVE } from '../../candidate.ts';
 import { rankBlocks } from '../../gemm/block.ts';
 import { gemmBlocked } from '../../gemm/blocked.ts';
 import { gemmQuads } from '../../gemm/quads.ts';
-import { quadsTiles } from '../../gemm/quads-tiles.ts';
+import { quadsChoices } from '../../gemm/quads-tiles.ts';
 import type { GemmBatch, GemmShape } from '../../gemm/shape.ts';
 import { type Plan, step } from '../../plan.ts';
 import type { Target } from '../../target.ts';
 import { type ConvEpilogue, type ConvShape, outputHeight, outputWidth } from '../shape.ts';
 import {
+  innerFirst,
   type Products,
   padded,
   planWinogradForward,
@@ -91,7 +92,9 @@ function problemOf(family: Family, s: ConvShape, size: WinogradTile): Problem {
       : [s.ci, columns, padded(s.co)];
   const tiles = gradient ? s.ci * 2 * points + s.co * (points + size ** 2) : (s.ci + s.co) * (points + size ** 2);
   return {
-    shape: { m, n, k, transposeB: gradient },
+    shape: gradient
+      ? { m, n, k, transposeA: innerFirst(m, n), transposeB: !innerFirst(m, n) }
+      : { m, n, k, transposeA: innerFirst(m) },
     batch: { count: points, strideA: m * k, strideB: n * k },
     moved: columns * tiles + s.co * s.ci * (points + 9),
     weights: points * padded(s.ci) * padded(s.co),
@@ -101,12 +104,13 @@ function problemOf(family: Family, s: ConvShape, size: WinogradTile): Problem {
 /** Dispatches beyond a direct kernel's. */
 const DISPATCHES = 3;
 
-function onLanes({ shape, batch, moved }: Problem, { subgroupSize }: Target): { products: Products; work: number } {
-  const [{ tile, work }] = quadsTiles(shape, batch, subgroupSize);
+function onLanes({ shape, batch, moved }: Problem, target: Target): { products: Products; work: number } {
+  // The transforms lay the operands out themselves.
+  const [{ tile, work }] = quadsChoices(shape, batch, target).filter(({ packed }) => !packed.a && !packed.b);
   return {
     products: (product, of, { a, b, c }, accumulate) =>
       step(gemmQuads(product, of, tile, { accumulate }), { a, b, bias: a, residual: a, c }),
-    work: work + (moved / subgroupSize) * MOVE + DISPATCHES * DISPATCH,
+    work: work + (moved / target.subgroupSize) * MOVE + DISPATCHES * DISPATCH,
   };
 }
 

@@ -1,6 +1,7 @@
 /**
- * Into the Winograd domain and back. There, everything is [points², channels, columns]: a column is a tile of the batch's
- * images, in the order of images, then rows, then columns of tiles.
+ * Into the Winograd domain and back. There, everything is [points², channels, columns], or with its last axes exchanged
+ * where a product wants it so: a column is a tile of the batch's images, in the order of images, then rows, then columns
+ * of tiles.
  */
 import { defineKernel, i32, type Kernel, linearGrid, linearIndex, read, u32, wgsl, write } from '../../kernel.ts';
 import { type Matrix, transformed } from './matrices.ts';
@@ -53,11 +54,12 @@ const loadPoints = (points: number, source: string): string =>
   lines(grid2(points, points, (i, j) => `let d${i}_${j} = ${source}[at + ${i * points + j}u * stride];`));
 
 /**
- * domain[p, c, t] = (matrix·tile·matrixᵀ)[p], zero for channels and columns beyond the images'. Tiles are squares of the
- * matrix's columns, the first of an image at (origin, origin); pixels outside are zero. `rows` ≥ channels.
+ * domain[p, c, t], or with `channelsLast` domain[p, t, c], = (matrix·tile·matrixᵀ)[p], zero for channels and columns beyond
+ * the images'. Tiles are squares of the matrix's columns, the first of an image at (origin, origin); pixels outside are
+ * zero. `rows` ≥ channels.
  */
 export function winogradTiles(
-  grid: TileGrid & { readonly origin: number; readonly rows: number },
+  grid: TileGrid & { readonly origin: number; readonly rows: number; readonly channelsLast: boolean },
   range: TileRange,
   transform: { readonly name: string; readonly matrix: Matrix },
 ): Kernel<'image' | 'domain'> {
@@ -66,7 +68,7 @@ export function winogradTiles(
   const size = matrix[0].length;
   return defineKernel({
     name: `conv.winograd.${transform.name}`,
-    constants: { points, size },
+    constants: { points, size, channelsLast: grid.channelsLast },
     bindings: { image: read(), domain: write() },
     uniforms: { ...tileUniforms(grid, range), origin: i32(grid.origin), rows: u32(grid.rows) },
     grid: linearGrid(grid.rows * range.columns, WORKGROUP),
@@ -74,8 +76,13 @@ export function winogradTiles(
     bytes: 4 * grid.rows * range.columns * (points * points + size * size),
     source: () => wgsl`${linearIndex(WORKGROUP)}
   if (i >= u.rows * u.columns) { return; }
+#if ${grid.channelsLast}
+  let t = i / u.rows;
+  let c = i % u.rows;
+#else
   let t = i % u.columns;
   let c = i / u.columns;
+#endif
   let real = c < u.channels && t < u.count;
 ${PLACE}
   let height = i32(u.height);
@@ -161,11 +168,17 @@ ${PLACE}
 }
 
 /**
- * domain[p, row, inner] = (matrix·g·matrixᵀ)[p] of the weight's filters: rows are output channels and `inner` input
- * channels, or with `backward` the reverse and each filter is turned by 180°. Zero from the inner channels to `columns`.
+ * domain[p, row, inner], or with `rowsLast` domain[p, inner, row], = (matrix·g·matrixᵀ)[p] of the weight's filters: rows are
+ * output channels and `inner` input channels, or with `backward` the reverse and each filter is turned by 180°. Zero from
+ * the inner channels to `columns`.
  */
 export function winogradWeight(
-  { co, ci, columns }: { readonly co: number; readonly ci: number; readonly columns: number },
+  {
+    co,
+    ci,
+    columns,
+    rowsLast,
+  }: { readonly co: number; readonly ci: number; readonly columns: number; rowsLast: boolean },
   matrix: Matrix,
   backward: boolean,
 ): Kernel<'weight' | 'domain'> {
@@ -175,7 +188,7 @@ export function winogradWeight(
   const filter = taps * taps;
   return defineKernel({
     name: 'conv.winograd.weight',
-    constants: { points, taps, backward },
+    constants: { points, taps, backward, rowsLast },
     bindings: { weight: read(), domain: write() },
     uniforms: {
       rows: u32(rows),
@@ -189,8 +202,14 @@ export function winogradWeight(
     bytes: 4 * rows * columns * (points * points + filter),
     source: () => wgsl`${linearIndex(WORKGROUP)}
   if (i >= u.rows * u.columns) { return; }
+#if ${rowsLast}
+  let inner = i / u.rows;
+  let row = i % u.rows;
+#else
   let inner = i % u.columns;
-  let begin = i / u.columns * u.strideRow + inner * u.strideInner;
+  let row = i / u.columns;
+#endif
+  let begin = row * u.strideRow + inner * u.strideInner;
   ${lines(
     grid2(taps, taps, (i, j) => {
       const tap = backward ? filter - 1 - (i * taps + j) : i * taps + j;

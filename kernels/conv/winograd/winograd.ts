@@ -37,6 +37,8 @@ export const winogradFits = ({ kh, kw, stride, dilation, n, ci, co }: ConvShape)
 
 /** Rows and columns in the domain are whole vectors. */
 export const padded = (size: number): number => 4 * Math.ceil(size / 4);
+/** Products of rows that are whole vectors are fastest with k as the first axis of both operands. */
+export const innerFirst = (...sizes: readonly number[]): boolean => sizes.every((size) => size % 4 === 0);
 const square = (n: number): number => n * n;
 
 const tilesOf = (length: number, step: number): number => Math.ceil(length / step);
@@ -98,12 +100,14 @@ function pass(
   const inner = padded(from.channels);
   const grid = { tilesY: tilesOf(to.height, outputs), tilesX: tilesOf(to.width, outputs), step: outputs };
   const all = ranges(s.n * grid.tilesY * grid.tilesX, Math.max(inner, to.channels), points);
-  const weight = winogradWeight({ co: s.co, ci: s.ci, columns: inner }, filter, backward);
+  const rowsLast = innerFirst(to.channels);
+  const weight = winogradWeight({ co: s.co, ci: s.ci, columns: inner, rowsLast }, filter, backward);
   const steps: Step[] = [step(weight, { weight: operands.weight, domain: 'filters' })];
   for (const range of all) {
-    const product: GemmShape = { m: to.channels, n: range.columns, k: inner };
+    const product: GemmShape = { m: to.channels, n: range.columns, k: inner, transposeA: rowsLast };
     const batch: GemmBatch = { count: square(points), strideA: to.channels * inner, strideB: inner * range.columns };
-    const tiles = winogradTiles({ ...from, ...grid, rows: inner }, range, { name: `tiles${outputs}`, matrix: input });
+    const place = { ...from, ...grid, rows: inner, channelsLast: false };
+    const tiles = winogradTiles(place, range, { name: `tiles${outputs}`, matrix: input });
     const image = winogradImage({ ...to, ...grid }, range, { name: `image${outputs}`, matrix: output }, epilogue);
     steps.push(
       step(tiles, { image: operands.image, domain: 'tiles' }),
@@ -140,16 +144,23 @@ export function planWinogradWeightGradient(
   const x: TileGrid = { channels: s.ci, height: s.h, width: s.w, ...grid };
   const dy: TileGrid = { channels: s.co, height, width, ...grid };
   const steps: Step[] = [];
+  const channelsLast = innerFirst(s.ci, s.co);
   const all = ranges(s.n * grid.tilesY * grid.tilesX, Math.max(s.ci, s.co), points);
   for (const range of all) {
     const { columns } = range;
-    const product: GemmShape = { m: s.co, n: s.ci, k: columns, transposeB: true };
+    const product: GemmShape = { m: s.co, n: s.ci, k: columns, transposeA: channelsLast, transposeB: !channelsLast };
     const batch: GemmBatch = { count: square(points), strideA: s.co * columns, strideB: s.ci * columns };
     const inputs = { name: `inputs${filterSize}`, matrix: input };
     const filters = { name: `filters${filterSize}`, matrix: filter };
     steps.push(
-      step(winogradTiles({ ...x, origin: -s.padding, rows: s.ci }, range, inputs), { image: 'x', domain: 'inputs' }),
-      step(winogradTiles({ ...dy, origin: 0, rows: s.co }, range, filters), { image: 'dy', domain: 'filters' }),
+      step(winogradTiles({ ...x, origin: -s.padding, rows: s.ci, channelsLast }, range, inputs), {
+        image: 'x',
+        domain: 'inputs',
+      }),
+      step(winogradTiles({ ...dy, origin: 0, rows: s.co, channelsLast }, range, filters), {
+        image: 'dy',
+        domain: 'filters',
+      }),
       products(product, batch, { a: 'filters', b: 'inputs', c: 'products' }, range.first > 0),
     );
   }
