@@ -68,8 +68,7 @@ class WatchPage {
   constructor(app: App) {
     this.#app = app;
     this.#tabs = { classifier: this.#tab('classifier'), cim: this.#tab('cim') };
-    const number = (value: number): string =>
-      value >= 100 || Number.isInteger(value) ? value.toFixed(0) : value.toPrecision(3);
+    const number = (value: number): string => String(Number(value.toPrecision(3)));
     const logarithmic = el('input', { type: 'checkbox' });
     const smoothing = el('input', { type: 'range', min: 0, max: 0.98, step: 0.02, value: SMOOTHING });
     this.#charts = {
