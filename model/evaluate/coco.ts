@@ -102,7 +102,7 @@ export const cocoStatistics: readonly Statistic[] = [
  * };
  * const results = [{ image_id: 1, category_id: 1, score: 0.9, segmentation }];
  * const { stats } = evaluateCoco(truth, results, { type: 'segm' });
- * console.log(cocoStatistics[0].name, stats[0]); // → AP 1
+ * console.log(cocoStatistics[0].name, stats[0].toFixed(2)); // → AP 1.00
  * ```
  */
 export function evaluateCoco(
