@@ -10,6 +10,7 @@ function indices({ outer, channels, inner, first, count }: ChannelWindow): { at:
   return list;
 }
 
+/** part [outer, count, inner] of x [outer, channels, inner]. */
 export const takeChannels = (window: ChannelWindow, x: ArrayLike<number>): Float64Array =>
   Float64Array.from(indices(window), ({ at }) => x[at]);
 

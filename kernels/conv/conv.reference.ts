@@ -27,7 +27,8 @@ function products(s: ConvShape, visit: (yi: number, xi: number, wi: number) => v
 }
 
 /**
- * y [n, co, ho, wo] of x [n, ci, h, w] and weight [co, ci, kh, kw], plus bias [co] and residual, shaped like y, where given.
+ * y [n, co, ho, wo] of x [n, ci, h, w] and weight [co, ci, kh, kw], plus bias [co] and residual, shaped like y,
+ * where given.
  */
 export function convForward(
   s: ConvShape,

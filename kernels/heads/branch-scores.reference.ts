@@ -26,6 +26,7 @@ function* groups({
   }
 }
 
+/** Scores [2 + 2R, stride] of one image from the logits [rows of the batch, 2 + 2R, K]. */
 export function branchScores(logits: ArrayLike<number>, shape: BranchShape): Float64Array {
   const scores = new Float64Array((2 + 2 * shape.branches) * shape.stride);
   for (const { sigmoid, at } of groups(shape)) {

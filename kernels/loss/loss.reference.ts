@@ -38,6 +38,7 @@ export function lossWeightBagLoss(
   return { loss, dscores };
 }
 
+/** What a refinement branch predicts, and what was mined for it. */
 export interface ClsIouInputs {
   /** [N, C+1] */
   cls: ArrayLike<number>;
@@ -52,6 +53,7 @@ export interface ClsIouInputs {
   labels: ArrayLike<number>;
 }
 
+/** The three losses, and the gradients of their sum weighted by `weights`, shaped like cls and iou. */
 export function clsIouLoss(
   { cls, iou, pseudoLabels, pseudoIou, lossWeights, count, labels }: ClsIouInputs,
   lambda: number,
@@ -102,6 +104,7 @@ export function clsIouLoss(
   return { losses, dcls, diou };
 }
 
+/** Loss of cls and det [N, columns] against the image's labels [C], and the gradients to both. */
 export function milBagLoss(
   cls: ArrayLike<number>,
   det: ArrayLike<number>,
@@ -126,6 +129,7 @@ export function milBagLoss(
   return { loss, dcls, ddet };
 }
 
+/** Loss of cls [N, columns] given clusters [N, columns], and its gradient. */
 export function pclLoss(
   cls: ArrayLike<number>,
   clusters: ArrayLike<number>,
@@ -189,6 +193,7 @@ export function proposalClusterLoss(
   return { loss, dcls };
 }
 
+/** Mean over all logits, and its gradient; targets 0 or 1. */
 export function multiLabelSoftMarginLoss(
   logits: ArrayLike<number>,
   targets: ArrayLike<number>,

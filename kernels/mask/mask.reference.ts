@@ -1,5 +1,6 @@
 /** Plain references of the mask kernels. Masks are bytes 0/1, N × pixels. */
 
+/** u32 [N, ⌈pixels/32⌉]: pixel p of a mask is bit p mod 32 of word ⌊p/32⌋. */
 export function packMasks(bytes: ArrayLike<number>, n: number, pixels: number): Uint32Array {
   const words = Math.ceil(pixels / 32);
   const packed = new Uint32Array(n * words);
@@ -11,6 +12,7 @@ export function packMasks(bytes: ArrayLike<number>, n: number, pixels: number): 
   return packed;
 }
 
+/** |a ∧ b| of every two masks, [A, B]. */
 export function pairwiseIntersection(a: ArrayLike<number>, b: ArrayLike<number>, pixels: number): Uint32Array {
   const rows = Math.floor(a.length / pixels);
   const columns = Math.floor(b.length / pixels);
@@ -29,6 +31,7 @@ export interface Overlaps {
   readonly containment: Float32Array;
 }
 
+/** |i ∧ j|/|i ∨ j| and |i ∧ j|/|j| of every two masks, rounded to f32, then to f16. */
 export function pairwiseOverlap(masks: ArrayLike<number>, n: number, pixels: number): Overlaps {
   const common = pairwiseIntersection(masks, masks, pixels);
   const iou = new Float32Array(n * n);

@@ -1,12 +1,16 @@
 /** Plain references of the kernels that label proposals. */
 import type { PseudoTruths } from './mining.reference.ts';
 
+/**
+ * What every proposal is to learn, [N] each: −1 (ignored), 0 (background) or class + 1; 0 or 1; the weight in the loss.
+ */
 export interface PseudoLabels {
   readonly pseudoLabels: Int32Array;
   readonly pseudoIou: Float32Array;
   readonly lossWeights: Float32Array;
 }
 
+/** Labels every proposal by the nearest of `survivors`; iou [N, N]. */
 export function assignPseudoLabels(
   { seedLabels, seedWeights }: PseudoTruths,
   survivors: readonly number[],
@@ -36,12 +40,17 @@ function nearestTruth(truths: readonly number[], iou: (truth: number) => number)
   return { place: overlaps.indexOf(overlap), overlap };
 }
 
+/**
+ * What every proposal is to learn, [N] each: −1 (ignored), 0 (background) or class + 1; the place of its centre in the
+ * list, or −1; the weight in the loss.
+ */
 export interface ProposalClusters {
   readonly pseudoLabels: Int32Array;
   readonly clusters: Int32Array;
   readonly lossWeights: Float32Array;
 }
 
+/** Gathers proposals round the nearest centre of the list; iou [N, N]. */
 export function assignClusters(
   { seedLabels, seedWeights, list }: PseudoTruths,
   iou: ArrayLike<number>,

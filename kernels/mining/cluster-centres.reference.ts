@@ -29,6 +29,7 @@ function selectByClass(
   return { seedLabels, seedWeights, list };
 }
 
+/** OICR's pseudo ground truths: the best proposal of every positive class. */
 export const selectTopProposals = (scores: Scores): PseudoTruths =>
   selectByClass(scores, (ranked) => ranked.slice(0, 1));
 
@@ -67,6 +68,7 @@ function squaredDistances(values: readonly number[]): Float64Array {
   return sums;
 }
 
+/** PCL's pseudo ground truths: the most connected of the best proposals of every positive class; iou [N, N]. */
 export function selectClusterCentres(
   scores: Scores,
   iou: ArrayLike<number>,

@@ -4,6 +4,7 @@
  */
 import type { MiningShape } from './scores.ts';
 
+/** Classification scores [N, clsColumns], detection scores [N, detColumns] and the image's labels, 0 or 1. */
 export interface Scores extends MiningShape {
   readonly cls: ArrayLike<number>;
   readonly det: ArrayLike<number>;
@@ -18,15 +19,18 @@ const detScore = (scores: Scores, proposal: number, class_: number): number => {
   if (detColumns === 0) return clsScore(scores, proposal, class_);
   return detColumns === 1 ? det[proposal] : det[proposal * detColumns + class_ + detColumns - classes];
 };
+/** cls·det of a proposal and class, rounded to f32; cls alone without detection scores. */
 export const jointScore = (scores: Scores, proposal: number, class_: number): number =>
   scores.detColumns === 0
     ? clsScore(scores, proposal, class_)
     : Math.fround(clsScore(scores, proposal, class_) * detScore(scores, proposal, class_));
 
 const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
+/** The classes that the image holds, ascending. */
 export const positiveClasses = ({ classes, labels }: Scores): number[] =>
   range(classes).filter((class_) => labels[class_] !== 0);
 
+/** Whether each proposal contains (> threshold) fewer than 0.9·N; containment [N, N]. */
 export const usableProposals = (containment: ArrayLike<number>, n: number, threshold: number): boolean[] =>
   range(n).map((i) => range(n).filter((j) => containment[i * n + j] > threshold).length < 0.9 * n);
 
@@ -46,6 +50,10 @@ function seedsOf(
   return kept;
 }
 
+/**
+ * How seeds are found: iou [N, N], how many proposals of a class are looked at, and the IoU that drops the
+ * lesser of two.
+ */
 export interface SeedOptions {
   readonly iou: ArrayLike<number>;
   readonly seeds: number;
@@ -57,6 +65,9 @@ export type Claims = ReadonlyMap<number, readonly number[]>;
 
 const unique = (values: number[]): number[] => [...new Set(values)].sort((a, b) => a - b);
 
+/**
+ * CIM's claims: for every seed the usable proposal of the highest detection score that contains it; containment [N, N].
+ */
 export function claimContainers(
   scores: Scores,
   { iou, seeds, nmsThreshold }: SeedOptions,
@@ -79,6 +90,7 @@ export function claimContainers(
   return claims;
 }
 
+/** MIST's claims: the seeds themselves. */
 export function claimSeeds(scores: Scores, { iou, seeds, nmsThreshold }: SeedOptions): Claims {
   return new Map(
     positiveClasses(scores).map((class_) => [
@@ -88,6 +100,9 @@ export function claimSeeds(scores: Scores, { iou, seeds, nmsThreshold }: SeedOpt
   );
 }
 
+/**
+ * seedLabels [N], class + 1 or −1; seedWeights [N], their scores or 0; and the proposals that are pseudo ground truths.
+ */
 export interface PseudoTruths {
   readonly seedLabels: Int32Array;
   readonly seedWeights: Float32Array;
@@ -95,6 +110,7 @@ export interface PseudoTruths {
   readonly list: readonly number[];
 }
 
+/** Gives every claimed proposal to the class of its highest score, the first of equal ones. */
 export function settleClaims(scores: Scores, claims: Claims): PseudoTruths {
   const seedLabels = new Int32Array(scores.n).fill(-1);
   const weights = new Float32Array(scores.n).fill(-1);

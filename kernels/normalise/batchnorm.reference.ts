@@ -20,6 +20,10 @@ interface Affine extends BatchNormShape {
   readonly eps: number;
 }
 
+/**
+ * y = weight·(x − mean)/√(variance + eps) + bias (+ residual), through max(0, ·) when `relu`: x, residual and y
+ * [N, C, H, W], the others [C].
+ */
 export function batchNorm(
   x: ArrayLike<number>,
   shape: Affine & { bias: ArrayLike<number>; residual?: ArrayLike<number>; relu: boolean },

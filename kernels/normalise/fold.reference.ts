@@ -13,6 +13,9 @@ interface Folding extends FoldShape {
 
 const each = <T>(count: number, value: (c: number) => T): T[] => Array.from({ length: count }, (_, c) => value(c));
 
+/**
+ * The folded weight [C, size], and `rows` [4, C]: shift, scale, 1/√(variance + eps), mean − bias of the convolution.
+ */
 export function foldBatchNorm({ channels, size, eps, weight, bias, gamma, beta, mean, variance }: Folding) {
   const inverse = each(channels, (c) => 1 / Math.sqrt(variance[c] + eps));
   const scale = inverse.map((v, c) => gamma[c] * v);
@@ -22,6 +25,10 @@ export function foldBatchNorm({ channels, size, eps, weight, bias, gamma, beta, 
   return { folded, rows: [...shift, ...scale, ...inverse, ...center] };
 }
 
+/**
+ * Gradients of weight [C, size], gamma, beta and the convolution's bias [C], from those of the folded weight and
+ * the shift.
+ */
 export function foldBatchNormBackward(folding: Folding, dfolded: ArrayLike<number>, dshift: ArrayLike<number>) {
   const { channels, size, weight } = folding;
   const { rows } = foldBatchNorm(folding);

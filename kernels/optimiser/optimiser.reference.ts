@@ -1,6 +1,7 @@
 /** Plain f64 references of the optimisers: they return the new values. */
 import type { SgdMomentum, UpdateOptions } from './optimiser.ts';
 
+/** Parameters and momentum [n] after a step of PyTorch's SGD. */
 export function sgd(
   { p, grad, momentum, scale }: Record<'p' | 'grad' | 'momentum', ArrayLike<number>> & { scale: number },
   { lr, weightDecay, momentum: mu, nesterov = false }: Omit<UpdateOptions, 'n'> & SgdMomentum,
@@ -11,6 +12,7 @@ export function sgd(
   return { p: Float64Array.from(p, (v, i) => v - lr * change[i]), momentum: buffer };
 }
 
+/** Parameters and both moments [n] after step `step`, which counts from 1, of PyTorch's AdamW. */
 export function adamW(
   { p, grad, m, v, scale }: Record<'p' | 'grad' | 'm' | 'v', ArrayLike<number>> & { scale: number },
   options: Omit<UpdateOptions, 'n'> & { betas: readonly [number, number]; epsilon: number; step: number },
@@ -26,5 +28,6 @@ export function adamW(
   return { p: updated, m: first, v: second };
 }
 
+/** The factor, at most 1, that brings the norm of all gradients down to `maxNorm`. */
 export const clipFactor = (gradients: ArrayLike<number>, maxNorm: number): number =>
   Math.min(1, maxNorm / (Math.hypot(...Array.from(gradients)) + 1e-6));

@@ -1,6 +1,7 @@
 /** Plain references of the peak kernels. */
 import type { PeakFilter } from './peak.ts';
 
+/** Maps of height × width cells, and what is a peak in them. */
 export interface PeakMaps {
   readonly maps: number;
   readonly height: number;
@@ -9,6 +10,7 @@ export interface PeakMaps {
   readonly filter: PeakFilter;
 }
 
+/** peakMap [maps, height, width], 1 at peaks, and the mean [maps] of each map's peaks, NaN without one. */
 export function peakStimulation(
   x: ArrayLike<number>,
   { maps, height, width, window, filter }: PeakMaps,

@@ -46,6 +46,7 @@ export function maxPool2dBackward(dy: ArrayLike<number>, argmax: ArrayLike<numbe
   return dx;
 }
 
+/** y [P, outHeight, outWidth] of x [P, H, W]. */
 export function adaptiveAvgPool2d(x: ArrayLike<number>, s: PoolShape): Float64Array {
   const y = new Float64Array(s.planes * s.outHeight * s.outWidth);
   visitOutputs(s, binCells, (o, from) => {
@@ -54,6 +55,7 @@ export function adaptiveAvgPool2d(x: ArrayLike<number>, s: PoolShape): Float64Ar
   return y;
 }
 
+/** dx [P, H, W] of dy [P, outHeight, outWidth]. */
 export function adaptiveAvgPool2dBackward(dy: ArrayLike<number>, s: PoolShape): Float64Array {
   const dx = new Float64Array(s.planes * s.height * s.width);
   visitOutputs(s, binCells, (o, from) => {

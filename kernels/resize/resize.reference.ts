@@ -4,8 +4,11 @@ import type { ResizeShape } from './resize.ts';
 /** The cells of one axis that output o reads, with their weights. */
 export type Axis = (o: number, size: number, outSize: number) => [cell: number, weight: number][];
 
+/** The cell that is repeated. */
 export const nearest: Axis = (o, size, outSize) => [[Math.floor((o * size) / outSize), 1]];
+/** The cell itself; none in the padding. */
 export const padded: Axis = (o, size) => (o < size ? [[o, 1]] : []);
+/** The two cells around, on either of PyTorch's grids. */
 export const bilinear =
   (alignCorners: boolean): Axis =>
   (o, size, outSize) => {
@@ -33,6 +36,7 @@ function visit(s: ResizeShape, axis: Axis, each: (o: number, i: number, weight: 
   }
 }
 
+/** y [P, outHeight, outWidth] of x [P, H, W], both axes by the same rule. */
 export function resize(x: ArrayLike<number>, s: ResizeShape, axis: Axis): Float64Array {
   const y = new Float64Array(s.planes * s.outHeight * s.outWidth);
   visit(s, axis, (o, i, weight) => {
@@ -41,6 +45,7 @@ export function resize(x: ArrayLike<number>, s: ResizeShape, axis: Axis): Float6
   return y;
 }
 
+/** dx [P, H, W] of dy [P, outHeight, outWidth]. */
 export function resizeBackward(dy: ArrayLike<number>, s: ResizeShape, axis: Axis): Float64Array {
   const dx = new Float64Array(s.planes * s.height * s.width);
   visit(s, axis, (o, i, weight) => {

@@ -9,6 +9,7 @@ function vectors({ rows, columns, dim }: SoftmaxShape): number[][] {
   );
 }
 
+/** y of x [N, K], whose rows (dim 1) or columns (dim 0) sum to 1. */
 export function softmax(x: ArrayLike<number>, shape: SoftmaxShape): Float64Array {
   const y = new Float64Array(x.length);
   for (const indices of vectors(shape)) {
@@ -19,6 +20,7 @@ export function softmax(x: ArrayLike<number>, shape: SoftmaxShape): Float64Array
   return y;
 }
 
+/** dx = y·(dy − Σ dy·y), all [N, K]. */
 export function softmaxBackward(dy: ArrayLike<number>, y: ArrayLike<number>, shape: SoftmaxShape): Float64Array {
   const dx = new Float64Array(y.length);
   for (const indices of vectors(shape)) {
