@@ -25,7 +25,7 @@ import { launchBrowser } from '../browser/index.ts';
 import { temporaryFolder } from '../tools/tiny-run.ts';
 
 const test = suite('try');
-const NETWORK = path.join(path.dirname(fileURLToPath(import.meta.url)), '../golden/try');
+const NETWORK = path.join(path.dirname(fileURLToPath(import.meta.url)), 'network');
 const SIZE = { width: 192, height: 144 };
 const NAME = 'dropped.png';
 /** Stages of a cold start on SwiftShader, on a busy machine. */
@@ -68,7 +68,7 @@ function writeData(data: string): void {
     segmentation: encodeRle(mask, SIZE.height, SIZE.width),
   }));
   const images = [{ id: 1, file_name: NAME, ...SIZE }];
-  const categories = objectClasses.map(({ name }, i) => ({ id: i + 1, name }));
+  const categories = objectClasses.map(({ name }, i) => ({ id: i + 1, name, supercategory: 'demo' }));
   for (const split of ['train', 'val'])
     writeFileSync(path.join(data, 'annotations', `${split}.json`), JSON.stringify({ images, annotations, categories }));
 }
@@ -121,9 +121,8 @@ async function inferred(): Promise<CocoResult[]> {
 test('a dropped image gets masks, and the detections that cim infer finds', async () => {
   const page = await openTry(server.url);
   await drop(page, picture, NAME, 'image/png');
-  await page.waitForFunction(`window.reports.some(({ type }) => type === 'done' || type === 'failed')`, null, {
-    timeout: PATIENCE,
-  });
+  // The last stage, or a failure.
+  await page.waitForSelector('.stages li[data-state=done]:nth-child(8), .failure:not([hidden])', { timeout: PATIENCE });
   const reports = await reportsOf(page);
   assert.equal(
     reports.filter(({ type }) => type === 'failed'),
@@ -143,7 +142,7 @@ test('a dropped image gets masks, and the detections that cim infer finds', asyn
 
   const sure = instances.filter(({ score }) => score >= 0.3);
   assert.ok(sure.length > 0, 'real detections');
-  await page.waitForFunction(`document.querySelectorAll('.instance').length === ${sure.length}`);
+  assert.is(await page.locator('.instance').count(), sure.length);
   const labels = await page.locator('.instance').evaluateAll((rows) => rows.map((row) => row.ariaLabel));
   assert.match(labels[0] ?? '', /^(bird|fish|lantern|mushroom|truck), score 0\.\d\d, mask IoU 0\.\d\d$/);
   checkCanvas(await canvasOf(page), sure, proposals);
@@ -217,7 +216,7 @@ function checkCanvas({ width, height, data }: Pixels, sure: readonly FoundInstan
 /** The message over the picture, once there is one. */
 async function alertOf(page: Page): Promise<string> {
   await page.waitForSelector('.failure:not([hidden])', { timeout: PATIENCE });
-  return page.innerText('.failure');
+  return (await page.textContent('.failure')) ?? '';
 }
 
 test('what is no image, damaged or huge is told, and the next image is welcome', async () => {
@@ -240,11 +239,7 @@ test('what is no image, damaged or huge is told, and the next image is welcome',
     ['huge.png', 'image/png', png(20_000, 20_000), 'more than 100000000 pixels'],
   ] as const) {
     await drop(page, bytes, name, type);
-    await page.waitForFunction(
-      `document.querySelector('.failure:not([hidden])')?.innerText.includes(${JSON.stringify(message)})`,
-      null,
-      { timeout: PATIENCE },
-    );
+    await page.locator('.failure:not([hidden])', { hasText: message }).waitFor({ timeout: PATIENCE });
   }
   assert.is(await page.getAttribute('.failure', 'role'), 'alert');
   await page.close();

@@ -1,27 +1,46 @@
 /** From an image file to pixels, in a browser: the pixels that tools/images/decode.ts gives for the same PNG. */
 import { imageSize } from 'image-size';
 import { reasonOf } from '../../errors.ts';
-import { checkFormat, imageFailure, MAX_BYTES, MAX_PIXELS, tooManyPixels } from '../../images/accepted.ts';
+import {
+  checkFormat,
+  type ImageFail,
+  imageFailure,
+  MAX_BYTES,
+  MAX_PIXELS,
+  tooManyPixels,
+} from '../../images/accepted.ts';
 import { type DecodedImage, type DecodeSize, resized } from '../../images/size.ts';
 
 /** Pixels taken from the decoder at a time: 16 MiB. */
 const STRIP = 2 ** 22;
 
+const damage =
+  (fail: ImageFail) =>
+  (error: unknown): never =>
+    fail(reasonOf(error), 'Copy it again, or take another image.', error);
+
 /**
- * Decodes a JPEG, PNG or WebP file: turned as its EXIF orientation says, transparency over white, colour profiles passed
- * over. Resized to `size`.
+ * Looks at a file's header.
  *
- * @throws ImageError naming the file when it is damaged, too large or of another format.
+ * @throws ImageError naming the file when it is empty, too large or of another format than JPEG, PNG and WebP.
  */
-export async function decodeBlob(blob: Blob, name: string, size: DecodeSize): Promise<DecodedImage> {
+export async function checkBlob(blob: Blob, name: string): Promise<void> {
   const fail = imageFailure(name);
   if (blob.size > MAX_BYTES) fail(`it has ${blob.size} bytes; at most ${MAX_BYTES} can be read`, 'Scale it down.');
   const bytes = new Uint8Array(await blob.arrayBuffer());
   checkFormat(bytes, fail);
-  const damaged = (error: unknown): never => fail(reasonOf(error), 'Copy it again, or take another image.', error);
-  if (pixelCount(bytes, damaged) > MAX_PIXELS) tooManyPixels(fail);
+  if (pixelCount(bytes, damage(fail)) > MAX_PIXELS) tooManyPixels(fail);
+}
+
+/**
+ * Decodes a file that {@link checkBlob} has let through: turned as its EXIF orientation says, transparency over white,
+ * colour profiles passed over. Resized to `size`.
+ *
+ * @throws ImageError naming the file when it is damaged.
+ */
+export async function decodeBlob(blob: Blob, name: string, size: DecodeSize): Promise<DecodedImage> {
   const options = { colorSpaceConversion: 'none', imageOrientation: 'from-image' } as const;
-  const bitmap = await createImageBitmap(blob, options).catch(damaged);
+  const bitmap = await createImageBitmap(blob, options).catch(damage(imageFailure(name)));
   try {
     return resized({ width: bitmap.width, height: bitmap.height, rgb: pixelsOf(bitmap) }, size);
   } finally {

@@ -43,6 +43,9 @@ async function timed<T>(
   return result;
 }
 
+/** Kernels that compile at the same time. */
+const COMPILERS = Math.max(1, Math.floor(navigator.hardwareConcurrency / 2));
+
 /** The networks of a run on a device of the browser. */
 export class InstanceFinder {
   readonly network: NetworkReport;
@@ -80,6 +83,7 @@ export class InstanceFinder {
   /**
    * Looks for the instances of an image; every stage tells what it found.
    *
+   * @param blob a file that `checkBlob` has let through.
    * @param wanted false when nobody waits for this image any more: the stages that are left are not run.
    * @throws ImageError when it cannot be decoded; what goes wrong on the device.
    */
@@ -147,13 +151,15 @@ export class InstanceFinder {
     if (this.#prepared.has(key)) return;
     await timed('kernels', onStage, async (tell) => {
       const kernels = this.#kernels({ width, height });
-      let compiled = 0;
-      await Promise.all(
-        kernels.map(async (kernel) => {
+      const queue = [...kernels];
+      const compile = async (): Promise<void> => {
+        for (let kernel = queue.shift(); kernel; kernel = queue.shift()) {
           await this.#device.pipelines.compile([kernel]);
-          tell(++compiled / kernels.length);
-        }),
-      );
+          tell(1 - queue.length / kernels.length);
+        }
+      };
+      // All at once would leave the browser no time to draw.
+      await Promise.all(Array.from({ length: COMPILERS }, compile));
     });
     this.#prepared.add(key);
   }

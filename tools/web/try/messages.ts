@@ -80,6 +80,8 @@ export interface FoundInstance {
 export interface Failure {
   readonly message: string;
   readonly remedy: string;
+  /** Another image will do no better: the network must be opened again. */
+  readonly fatal: boolean;
 }
 
 /** What a stage found in an image. */

@@ -19,7 +19,7 @@ import { InstanceList } from './instance-list.ts';
 import type { Failure, NetworkFiles, NetworkReport, Report } from './messages.ts';
 import { Picture } from './picture.ts';
 import { openSession, type Session } from './session.ts';
-import { StageList } from './stages.ts';
+import { OF_IMAGES, StageList } from './stages.ts';
 
 /** Lowest score of what is shown at first. */
 const MIN_SCORE = 0.3;
@@ -93,6 +93,7 @@ class TryPage implements MountedPage {
   #findings: Findings = {};
   #choice: Choice = { view: 'instances', minScore: MIN_SCORE, proposals: PROPOSALS, classIndex: null };
   #id = 0;
+  #image: Blob | undefined;
   #name = '';
   #address = '';
   #hovered: MaskedObject | null = null;
@@ -212,7 +213,7 @@ class TryPage implements MountedPage {
     this.#markExample(id);
     const response = await fetch(this.#app.url('api', this.#app.source.key, split, 'images', file)).catch(() => null);
     if (response?.ok) this.#find(await response.blob(), name);
-    else this.#fail({ message: `The server does not give ${name}.`, remedy: 'Choose another image.' });
+    else this.#fail({ message: `The server does not give ${name}.`, remedy: 'Choose another image.', fatal: false });
   }
 
   #markExample(id?: number): void {
@@ -223,13 +224,14 @@ class TryPage implements MountedPage {
   #find(image: Blob, name: string): void {
     URL.revokeObjectURL(this.#address);
     this.#address = URL.createObjectURL(image);
+    this.#image = image;
     this.#name = name;
     this.#findings = {};
     this.#hovered = this.#selected = null;
     this.#choice = { ...this.#choice, view: 'instances', classIndex: null };
     this.#alert.hidden = true;
     this.#stage.classList.remove('empty');
-    this.#stages.resetImage();
+    this.#stages.reset(OF_IMAGES);
     this.#picture.open(this.#address, name);
     this.#update();
     this.#session.find(++this.#id, image, name);
@@ -252,7 +254,7 @@ class TryPage implements MountedPage {
         break;
       case 'failed':
         this.#stages.fail();
-        this.#fail(report.failure, report.id === null);
+        this.#fail(report.failure);
         break;
     }
   }
@@ -286,20 +288,24 @@ class TryPage implements MountedPage {
     return this.#network?.classes[index ?? -1] ?? '';
   }
 
-  /** @param fatal the network is not open: no image can be tried. */
-  #fail({ message, remedy }: Failure, fatal = false): void {
+  #fail({ message, remedy, fatal }: Failure): void {
     const again = el('button', { type: 'button' }, 'Try again');
-    again.addEventListener('click', () => {
-      this.#alert.hidden = true;
-      this.#session.close();
-      this.#session = this.#open();
-    });
+    again.addEventListener('click', () => this.#reopen());
     this.#alert.replaceChildren(
       el('p', {}, el('strong', {}, message)),
       ...(remedy ? [el('p', {}, remedy)] : []),
       ...(fatal ? [again] : []),
     );
     this.#alert.hidden = false;
+  }
+
+  /** A new worker, device and network, and the image once more. */
+  #reopen(): void {
+    this.#alert.hidden = true;
+    this.#stages.reset();
+    this.#session.close();
+    this.#session = this.#open();
+    if (this.#image) this.#find(this.#image, this.#name);
   }
 
   #choose(change: Partial<Choice>): void {

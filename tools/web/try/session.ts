@@ -18,7 +18,11 @@ export function openSession(files: NetworkFiles, size: Size | null, onReport: (r
   const ask = (request: Request): void => worker.postMessage(request);
   worker.addEventListener('message', ({ data }: MessageEvent<Report>) => onReport(data));
   worker.addEventListener('error', ({ message }) => {
-    const failure = { message: message || 'The worker of this page does not start.', remedy: 'Load the page again.' };
+    const failure = {
+      message: message || 'The worker of this page does not start.',
+      remedy: 'Load the page again.',
+      fatal: true,
+    };
     onReport({ type: 'failed', id: null, failure });
   });
   ask({ type: 'open', files, size });

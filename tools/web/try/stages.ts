@@ -13,7 +13,7 @@ const NAMES: Record<Stage, string> = {
   evidence: 'Evidence of the peaks',
 };
 /** Those of every image. */
-const OF_IMAGES: readonly Stage[] = ['decode', 'proposals', 'responses', 'instances', 'evidence'];
+export const OF_IMAGES: readonly Stage[] = ['decode', 'proposals', 'responses', 'instances', 'evidence'];
 const OF_CLASSIFIER: readonly Stage[] = ['responses', 'evidence'];
 
 type State = 'waiting' | 'running' | 'done' | 'failed';
@@ -57,15 +57,11 @@ export class StageList {
       rows.map(([, { element }]) => element),
       el('li', { class: 'total' }, el('span', { class: 'name' }, 'This image'), this.#total),
     );
-    this.reset(STAGES);
+    this.reset();
   }
 
-  /** Before a new image: what is done once stays. */
-  resetImage(): void {
-    this.reset(OF_IMAGES);
-  }
-
-  reset(stages: readonly Stage[]): void {
+  /** @param stages by default all; those of an image before another one: what is done once stays. */
+  reset(stages: readonly Stage[] = STAGES): void {
     for (const stage of stages) this.#set(stage, 'waiting', 0);
     this.#sum();
   }

@@ -1,5 +1,7 @@
 /** The worker of the page: the page stays alive whatever the networks take. */
-import { ReportedError } from '@cim/runtime/errors';
+import { DeviceLostError, ReportedError } from '@cim/runtime/errors';
+import { ImageError } from '../../errors.ts';
+import { checkBlob } from './decode.ts';
 import { InstanceFinder } from './finder.ts';
 import type { Failure, Report, Request } from './messages.ts';
 
@@ -7,10 +9,12 @@ type FindRequest = Extract<Request, { type: 'find' }>;
 
 const tell = (report: Report): void => postMessage(report);
 
-const failureOf = (error: unknown): Failure => ({
-  message: (error as Error).message,
-  remedy: error instanceof ReportedError ? error.remedy : 'Load the page again.',
-});
+function failureOf(error: unknown): Failure {
+  const { message } = error as Error;
+  const fatal = !(error instanceof ImageError);
+  if (error instanceof DeviceLostError) return { message, remedy: 'Open the network again.', fatal };
+  return { message, remedy: error instanceof ReportedError ? error.remedy : 'Load the page again.', fatal };
+}
 
 let opening: Promise<InstanceFinder> | undefined;
 /** The image that is asked for last; the one at work gives way to it. */
@@ -30,10 +34,11 @@ async function work(): Promise<void> {
 async function find(request: FindRequest): Promise<void> {
   const { id, image, name } = request;
   const wanted = (): boolean => latest === request;
-  // What could not be opened has been told.
-  const finder = await opening?.catch(() => undefined);
-  if (!finder || !wanted()) return;
   try {
+    await checkBlob(image, name);
+    // What could not be opened has been told.
+    const finder = await opening?.catch(() => undefined);
+    if (!finder || !wanted()) return;
     await finder.find(image, name, {
       onStage: (report) => tell({ type: 'stage', id, report }),
       tell: (finding) => tell({ type: 'found', id, finding }),
