@@ -11,4 +11,4 @@ export * from './trace.ts';
 export { BackgroundTuning } from './tune/background.ts';
 export { TuningFileError } from './tune/entry.ts';
 export * from './variants.ts';
-export { warmUp } from './warm-up.ts';
+export { stopWarmUp, type WarmUpOptions, warmUp } from './warm-up.ts';

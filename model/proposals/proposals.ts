@@ -14,7 +14,7 @@ import { type Candidates, gatherCandidates } from './candidates.ts';
 import { connectSuperpixels, MAX_LEAVES } from './connectivity.ts';
 import { buildHierarchy, type MergeCriterion } from './hierarchy.ts';
 import { describeLeaves, type Leaves } from './leaves.ts';
-import { segmentPixels } from './superpixels.ts';
+import { type PixelMaps, segmentPixels } from './superpixels.ts';
 
 /** Of {@link proposeMasks}; {@link PROPOSAL_DEFAULTS} has the values of those not given. */
 export interface ProposalOptions {
@@ -64,13 +64,38 @@ const CRITERIA: readonly MergeCriterion[] = [
   { boundary: 1, colour: 0, histogram: 0.5, texture: 0, size: 0.35, fill: 0.5 },
 ];
 
+/** Finds regions in what the GPU found of the pixels: {@link proposeRegions}, here or in another thread. */
+export type RegionFinder = (maps: PixelMaps, options: ProposalOptions) => Proposals | Promise<Proposals>;
+
 /**
  * Proposes masks for an image. The same image, options and adapter give the same proposals. An image of one leaf
  * (a single pixel, say) has none.
  * @throws ShapeError when `rgb` does not hold 3 · width · height bytes, or an option is out of range.
+ * @example
+ * ```ts
+ * import { proposalMask } from '@cim/model/proposals/masks';
+ * import { proposeMasks } from '@cim/model/proposals/proposals';
+ * import { Device } from '@cim/runtime';
+ *
+ * const [width, height] = [48, 32];
+ * const rgb = new Uint8Array(width * height * 3).fill(40);
+ * for (let y = 8; y < 24; y++) rgb.fill(220, 3 * (y * width + 8), 3 * (y * width + 24)); // a square of 16×16
+ * const device = await Device.open();
+ * const proposals = await proposeMasks(device, { width, height, rgb }, { superpixels: 24 });
+ * const areas = Array.from({ length: proposals.count }, (_, n) =>
+ *   proposalMask(proposals, n).reduce((sum, pixel) => sum + pixel, 0),
+ * );
+ * console.log(areas.includes(256)); // → true
+ * await device.close();
+ * ```
  */
-export async function proposeMasks(device: Device, image: RgbImage, options: ProposalOptions = {}): Promise<Proposals> {
-  const { superpixels, limit, nms, minAreaFraction, maxAreaFraction } = { ...PROPOSAL_DEFAULTS, ...options };
+export async function proposeMasks(
+  device: Device,
+  image: RgbImage,
+  options: ProposalOptions = {},
+  regions: RegionFinder = proposeRegions,
+): Promise<Proposals> {
+  const { superpixels } = { ...PROPOSAL_DEFAULTS, ...options };
   const { rgb, width, height } = image;
   const pixels = width * height;
   if (rgb.length !== 3 * pixels || pixels === 0) {
@@ -80,8 +105,14 @@ export async function proposeMasks(device: Device, image: RgbImage, options: Pro
   if (!(superpixels >= 1 && superpixels <= mostSuperpixels)) {
     throw new ShapeError(`superpixels must be 1 to ${mostSuperpixels}, got ${superpixels}.`);
   }
-  const maps = await segmentPixels(device, image, superpixels);
-  const partition = connectSuperpixels(maps, (MIN_COMPONENT * pixels) / superpixels);
+  return regions(await segmentPixels(device, image, superpixels), options);
+}
+
+/** The part of {@link proposeMasks} that needs no GPU: superpixels become connected leaves, trees and ranked masks. */
+export function proposeRegions(maps: PixelMaps, options: ProposalOptions = {}): Proposals {
+  const { superpixels, limit, nms, minAreaFraction, maxAreaFraction } = { ...PROPOSAL_DEFAULTS, ...options };
+  const { width, height } = maps;
+  const partition = connectSuperpixels(maps, (MIN_COMPONENT * width * height) / superpixels);
   const leaves = describeLeaves(maps, partition);
   const trees = CRITERIA.map((criterion) => buildHierarchy(leaves, criterion));
   const candidates = gatherCandidates(leaves, trees, [minAreaFraction, maxAreaFraction]);

@@ -14,7 +14,8 @@ import { terminalReporter } from './reporter.ts';
 import { withDevice } from './with-device.ts';
 
 export interface RunCommandOptions {
-  readonly data: string;
+  /** The data set's folder, or what makes it on an open device. */
+  readonly data: string | ((device: Device, recipe: Recipe) => Promise<string>);
   readonly out: string;
   readonly preset?: string;
   readonly cfg?: string;
@@ -31,9 +32,9 @@ export async function withRun(
   preset: 'small' | 'demo' = 'small',
 ): Promise<void> {
   await withDevice(command.optsWithGlobals<GlobalOptions>(), async (device) => {
-    await work(
-      await openRun(device, { ...options, recipe: await recipeFor(device, options, preset), report: terminalReporter }),
-    );
+    const recipe = await recipeFor(device, options, preset);
+    const data = typeof options.data === 'string' ? options.data : await options.data(device, recipe);
+    await work(await openRun(device, { ...options, data, recipe, report: terminalReporter }));
   });
 }
 

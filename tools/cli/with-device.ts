@@ -1,4 +1,4 @@
-import { Device, type DeviceOptions } from '@cim/runtime';
+import { Device, type DeviceOptions, stopWarmUp } from '@cim/runtime';
 import { writeFileAtomic } from '../formats/atomic.ts';
 import { deviceOptions } from './device-options.ts';
 import type { GlobalOptions } from './options.ts';
@@ -23,6 +23,7 @@ export async function withDevice<T>(
     if (options.trace !== undefined) await writeTrace(device, options.trace);
     return result;
   } finally {
+    await stopWarmUp(device);
     await device.close();
   }
 }

@@ -1,3 +1,5 @@
+import type { Recipe } from '@cim/model/recipe/recipe';
+import type { Device } from '@cim/runtime';
 import type { Command } from 'commander';
 import type { RunCommandOptions } from '../cli/run-command.ts';
 import { previewOption } from '../cli/run-options.ts';
@@ -27,9 +29,15 @@ export function register(program: Command): void {
       const { runAll } = await import('../pipeline/run.ts');
       const { printSummary } = await import('../cli/summary.ts');
       const { terminalReporter } = await import('../cli/reporter.ts');
-      const data = await demoData(`${options.out}/data`, options.seed, terminalReporter);
-      const work = async (run: Run): Promise<void> =>
-        printSummary(run.folder, await runAll(run, { data: data.seconds }));
-      await withRun(command, { ...options, data: data.folder }, work, 'demo');
+      const { warmUpDemo } = await import('../pipeline/warm-up.ts');
+      let before = {};
+      const data = async (device: Device, recipe: Recipe): Promise<string> => {
+        void warmUpDemo(device, recipe); // the GPU has nothing else to do
+        const { folder, seconds } = await demoData(`${options.out}/data`, options.seed, terminalReporter);
+        before = { data: seconds };
+        return folder;
+      };
+      const work = async (run: Run): Promise<void> => printSummary(run.folder, await runAll(run, before));
+      await withRun(command, { ...options, data }, work, 'demo');
     });
 }

@@ -20,6 +20,9 @@ export interface DemoDataOptions {
   readonly onProgress?: (done: number, total: number) => void;
 }
 
+/** Of a picture, pixels, unless told otherwise. */
+export const DEMO_SIZE = { width: 192, height: 144 } as const;
+
 const categories = objectClasses.map(({ name }, i) => ({ id: i + 1, name, supercategory: 'demo' }));
 
 /**
@@ -29,7 +32,8 @@ const categories = objectClasses.map(({ name }, i) => ({ id: i + 1, name, superc
  * @throws ConfigError for impossible sizes or counts; OutputError when the folder cannot be written to.
  */
 export async function writeDemoDataset(folder: string, options: DemoDataOptions = {}): Promise<void> {
-  const { seed = 1, train = 240, val = 80, width = 192, height = 144, onProgress } = options;
+  const { seed = 1, train = 240, val = 80, onProgress } = options;
+  const { width, height } = { ...DEMO_SIZE, ...options };
   for (const [name, value, least] of [
     ['seed', seed, 0],
     ['train', train, 1],

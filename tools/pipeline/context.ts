@@ -41,12 +41,13 @@ export async function* worked<T, R>(
   label: string,
   items: readonly T[],
   work: (item: T) => Promise<R>,
+  ahead = AHEAD,
 ): AsyncGenerator<R, void> {
   const bar = report.progress(label, items.length);
   const begun: Promise<R>[] = [];
   try {
     for (let next = 0; next < items.length || begun.length > 0; ) {
-      while (next < items.length && begun.length <= AHEAD) {
+      while (next < items.length && begun.length <= ahead) {
         const result = work(items[next++]);
         // A failure surfaces when the result is asked for.
         result.catch(() => {});

@@ -20,6 +20,7 @@ import type { CachedProposals } from '../proposals/cache.ts';
 import { reportHtml } from '../report/report.ts';
 import { writeCocoResults } from '../results/instances.ts';
 import { assignStage } from './assign.ts';
+import { beside } from './beside.ts';
 import { canvasSize, evaluateClassifier, trainClassifierStage } from './classify.ts';
 import type { Reporter, RunContext } from './context.ts';
 import { proposalSummary, scoreResults } from './evaluate.ts';
@@ -29,6 +30,7 @@ import { openProposals, proposeStage } from './propose.ts';
 import { RunFolder } from './run-folder.ts';
 import type { CurvePoint, RunSummary } from './summary.ts';
 import { startsFromClassifier, trainCimStage } from './train.ts';
+import { warmUpRecipe } from './warm-up.ts';
 import { requireReadable, WorkingImages } from './working-images.ts';
 
 export interface RunOptions {
@@ -117,18 +119,35 @@ interface Prepared {
 export type Timer = <T>(stage: string, work: () => Promise<T>) => Promise<T>;
 const untimed: Timer = (_, work) => work();
 
-/** Everything that training needs: classifier, proposals of `images`, labels of the training images. @throws ImageError when no image of a split can be read. */
+/**
+ * Everything that training needs: classifier, proposals of `images`, labels of the training images. The proposals, which
+ * are the processor's work, are made while the GPU trains the classifier: their time is what is left after that.
+ *
+ * @throws ImageError when no image of a split can be read.
+ */
 export async function prepare(run: Run, images: readonly LabelledImage[], timed: Timer = untimed): Promise<Prepared> {
   for (const split of [run.train, run.val]) await requireReadable(run, split);
   const canvas = await canvasSize(run);
   const needed = needsClassifier(run);
-  const curve = needed ? await timed('classifier', () => trainClassifierStage(run, canvas)) : [];
-  const classifierMAP = needed
-    ? await timed('classifier test', () => evaluateClassifier(run, canvas, run.val.images))
-    : null;
-  const secondsPerImage = await timed('proposals', () => proposalStage(run, images));
-  await timed('labels', () => assignStage(run, canvas, run.proposals));
-  return { curve, classifierMAP, secondsPerImage };
+  const ready = warmUpRecipe(run.device, run.recipe, { ...canvas, classes: run.classes.length });
+  const proposals = beside(run.report, (report, signal) =>
+    proposeStage({ ...run, report }, images, run.proposals, signal),
+  );
+  try {
+    const train = async (): Promise<readonly CurvePoint[]> => {
+      await ready;
+      return trainClassifierStage(run, canvas);
+    };
+    const curve = needed ? await timed('classifier', train) : [];
+    const classifierMAP = needed
+      ? await timed('classifier test', () => evaluateClassifier(run, canvas, run.val.images))
+      : null;
+    const secondsPerImage = await timed('proposals', proposals.finish);
+    await timed('labels', () => assignStage(run, canvas, run.proposals));
+    return { curve, classifierMAP, secondsPerImage };
+  } finally {
+    await proposals.stop();
+  }
 }
 
 /** Whether labels come from a classifier, or the network starts from it. */

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ImageProposals, imageProposals, type WorkingSize } from '@cim/model/infer/image-proposals';
-import { type ProposalOptions, proposeMasks } from '@cim/model/proposals/proposals';
+import { type ProposalOptions, proposeMasks, type RegionFinder } from '@cim/model/proposals/proposals';
 import type { HostImage } from '@cim/model/train/sample';
 import type { Device } from '@cim/runtime';
 import type { LabelledImage } from '../datasets/dataset.ts';
@@ -36,8 +36,9 @@ export class ProposalFiles implements ProposalSource {
     return null;
   }
 
-  async make(device: Device, entry: LabelledImage, image: HostImage): Promise<void> {
-    const proposals = await proposeMasks(device, image, this.#options);
+  /** Makes the file of an image. @param regions where the work goes that needs no GPU. */
+  async make(device: Device, entry: LabelledImage, image: HostImage, regions: RegionFinder): Promise<void> {
+    const proposals = await proposeMasks(device, image, this.#options, regions);
     await writeProposals(this.pathOf(entry), proposals, this.#originOf(entry));
   }
 
