@@ -1,5 +1,6 @@
 /** News of a run as Server-Sent Events. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { setTimeout } from 'node:timers/promises';
 import { RunFollower } from './logs.ts';
 
 /** Milliseconds between two looks at the files. Their watchers miss changes on some file systems, looking does not. */
@@ -20,17 +21,13 @@ export async function followRun(folder: string, request: IncomingMessage, respon
     return;
   }
   response.write(`retry: ${RETRY}\n\nevent: begin\ndata: {}\n\n`);
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
   const follower = new RunFollower(folder);
   for (let look = 1; !response.closed; look++) {
     for (const news of await follower.read()) response.write(`data: ${JSON.stringify(news)}\n\n`);
     if (look === 1) response.write('event: current\ndata: {}\n\n');
     if (look % HEARTBEAT === 0) response.write(': still here\n\n');
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, INTERVAL);
-      response.once('close', () => {
-        clearTimeout(timer);
-        resolve();
-      });
-    });
+    await setTimeout(INTERVAL, undefined, { signal: gone.signal }).catch(() => {});
   }
 }

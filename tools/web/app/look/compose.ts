@@ -28,19 +28,6 @@ export async function loadShown(data: SplitData, image: ImageInfo, filter: Filte
   return { image, layers, detail };
 }
 
-/** What stands beside an object: its class, score and IoU as far as there are. */
-export function describeObject({ class: own, score, iou, cluster }: MaskedObject, classes: readonly string[]): string {
-  const name = own === null ? 'no cluster' : classes[own];
-  return [
-    name,
-    cluster === undefined ? '' : `cluster ${cluster}`,
-    score === undefined ? '' : score.toFixed(2),
-    iou === undefined ? '' : `IoU ${iou.toFixed(2)}`,
-  ]
-    .filter(Boolean)
-    .join(' · ');
-}
-
 interface ComposeOptions {
   readonly filter: Filter;
   readonly classes: readonly string[];

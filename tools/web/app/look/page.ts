@@ -231,7 +231,8 @@ class SplitPage {
       return swatch;
     });
     const iou = meanIou(this.#filter, image);
-    const count = countShown(this.#filter, image);
+    const hidden = (text: string): HTMLElement => el('span', { class: 'visually-hidden' }, text);
+    const names = image.labels.map((label) => classes[label]).join(', ');
     cell.append(
       box,
       el(
@@ -239,13 +240,11 @@ class SplitPage {
         { class: 'caption' },
         swatches,
         el('span', { class: 'name' }, image.name),
-        iou === undefined ? null : el('span', { class: 'iou', title: 'mean IoU' }, iou.toFixed(2)),
+        hidden(`: ${names || 'no label'}, ${countShown(this.#filter, image)} objects`),
+        iou === undefined
+          ? null
+          : el('span', { class: 'iou', title: 'mean IoU' }, hidden(', mean IoU '), iou.toFixed(2)),
       ),
-    );
-    const names = image.labels.map((label) => classes[label]).join(', ');
-    cell.setAttribute(
-      'aria-label',
-      `${image.name}: ${names || 'no label'}, ${count} objects${iou === undefined ? '' : `, mean IoU ${iou.toFixed(2)}`}`,
     );
     void this.#draw(image, canvas, image.width * scale);
   }

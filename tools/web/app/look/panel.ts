@@ -136,10 +136,10 @@ function classChips(
 /** From 0 to 1 by hundredths. */
 function slider(text: string, value: number, onChange: (value: number) => void): HTMLElement {
   const output = el('output', {}, value.toFixed(2));
-  const range = el('input', { type: 'range', min: 0, max: 1, step: 0.01, value });
+  const range = el('input', { type: 'range', 'aria-label': text, min: 0, max: 1, step: 0.01, value });
   range.addEventListener('input', () => {
     output.textContent = range.valueAsNumber.toFixed(2);
     onChange(range.valueAsNumber);
   });
-  return el('label', { class: 'slider' }, el('span', {}, text), output, range);
+  return el('label', { class: 'slider' }, el('span', {}, text), range, output);
 }

@@ -3,7 +3,7 @@ import type { ImageInfo, Layer, MaskedObject, SplitIndex } from '../../wire.ts';
 import { el } from '../dom.ts';
 import { maskPath } from '../draw/outline.ts';
 import { cssColour, drawScene } from '../draw/scene.ts';
-import { composeScene, describeObject, loadShown, type Shown } from './compose.ts';
+import { composeScene, loadShown, type Shown } from './compose.ts';
 import type { SplitData } from './data.ts';
 import type { Filter } from './filter.ts';
 import { LAYER_NAMES } from './layers.ts';
@@ -172,7 +172,7 @@ export class Viewer {
     const name = object.class === null ? `proposal ${place + 1}` : classes[object.class];
     const row = el(
       'button',
-      { type: 'button', class: 'object', 'aria-pressed': 'false', 'aria-label': describeObject(object, classes) },
+      { type: 'button', class: 'object', 'aria-pressed': 'false' },
       swatch,
       el('span', { class: 'name' }, cluster === undefined ? name : `${name} · cluster ${cluster}`),
       score === undefined ? null : el('span', { class: 'score' }, score.toFixed(2)),
