@@ -37,23 +37,32 @@ const uniforms = (s: ConvShape) => ({
 
 /** columns[image, (c, ky, kx), (oy, ox)] = x at the pixel that the tap sees, zero outside: torch.nn.functional.unfold. */
 function im2col(s: ConvShape): Kernel<'x' | 'columns'> {
-  const count = s.n * depthOf(s) * outputArea(s);
+  const pixels = s.n * s.ci * outputArea(s);
   return defineKernel({
     name: 'conv.im2col',
     bindings: { x: read(), columns: write() },
-    uniforms: { ...uniforms(s), count: u32(count) },
-    grid: linearGrid(count, WORKGROUP),
-    bytes: 4 * (s.n * s.ci * s.h * s.w + count),
+    uniforms: { ...uniforms(s), count: u32(pixels) },
+    // An invocation for all taps of a pixel: divisions are slow on software GPUs.
+    grid: linearGrid(pixels, WORKGROUP),
+    bytes: 4 * (s.n * s.ci * s.h * s.w + pixels * taps(s)),
     source: () => wgsl`${linearIndex(WORKGROUP)}
   if (i >= u.count) { return; }
-  let pixel = i % (u.ho * u.wo);
-  let row = i / (u.ho * u.wo);
-  let tap = row % (u.kh * u.kw);
-  let plane = row / (u.kh * u.kw);
-  let y = i32(pixel / u.wo * u.stride + tap / u.kw * u.dilation) - u.padding;
-  let x0 = i32(pixel % u.wo * u.stride + tap % u.kw * u.dilation) - u.padding;
-  let inside = y >= 0 && y < i32(u.h) && x0 >= 0 && x0 < i32(u.w);
-  columns[i] = select(0.0, x[(plane * u.h + u32(y)) * u.w + u32(x0)], inside);
+  let area = u.ho * u.wo;
+  let pixel = i % area;
+  let plane = i / area;
+  let y0 = i32(pixel / u.wo * u.stride) - u.padding;
+  let x0 = i32(pixel % u.wo * u.stride) - u.padding;
+  var at = plane * u.kh * u.kw * area + pixel;
+  for (var ky = 0u; ky < u.kh; ky++) {
+    let y = y0 + i32(ky * u.dilation);
+    let inY = y >= 0 && y < i32(u.h);
+    let row = (plane * u.h + u32(y)) * u.w;
+    for (var kx = 0u; kx < u.kw; kx++) {
+      let x1 = x0 + i32(kx * u.dilation);
+      columns[at] = select(0.0, x[row + u32(x1)], inY && x1 >= 0 && x1 < i32(u.w));
+      at += area;
+    }
+  }
 }`,
   });
 }

@@ -3,10 +3,24 @@
  * where a product wants it so: a column is a tile of the batch's images, in the order of images, then rows, then columns
  * of tiles.
  */
-import { defineKernel, i32, type Kernel, linearGrid, linearIndex, read, u32, wgsl, write } from '../../kernel.ts';
+import {
+  defineKernel,
+  type Grid,
+  i32,
+  type Kernel,
+  linearGrid,
+  linearIndex,
+  read,
+  u32,
+  wgsl,
+  write,
+} from '../../kernel.ts';
 import { type Matrix, transformed } from './matrices.ts';
 
 const WORKGROUP = 64;
+/** Columns and channels of a workgroup, where a grid has both as its axes: divisions are slow on software GPUs. */
+const COLUMNS = 16;
+const CHANNELS = 4;
 
 /** Images [n, channels, height, width] cut into `tilesY`×`tilesX` tiles each, `step` pixels apart. */
 export interface TileGrid {
@@ -44,6 +58,16 @@ const PLACE = `
   let y = i32(tile / u.tilesX % u.tilesY * u.step) + u.origin;
   let x = i32(tile % u.tilesX * u.step) + u.origin;`;
 
+/** The grid over `width`×`height`, x first. */
+const planeGrid = (width: number, height: number): Grid => [
+  Math.ceil(width / COLUMNS),
+  Math.ceil(height / CHANNELS),
+  1,
+];
+const PLANE_HEAD = `
+@compute @workgroup_size(${COLUMNS}, ${CHANNELS})
+fn main(@builtin(global_invocation_id) gid: vec3u) {`;
+
 const grid2 = (rows: number, columns: number, at: (i: number, j: number) => string): string[][] =>
   Array.from({ length: rows }, (_, i) => Array.from({ length: columns }, (_, j) => at(i, j)));
 const lines = (cells: readonly (readonly string[])[]): string => cells.map((row) => row.join(' ')).join('\n');
@@ -71,18 +95,20 @@ export function winogradTiles(
     constants: { points, size, channelsLast: grid.channelsLast },
     bindings: { image: read(), domain: write() },
     uniforms: { ...tileUniforms(grid, range), origin: i32(grid.origin), rows: u32(grid.rows) },
-    grid: linearGrid(grid.rows * range.columns, WORKGROUP),
+    grid: grid.channelsLast ? planeGrid(grid.rows, range.columns) : planeGrid(range.columns, grid.rows),
     flops: grid.rows * range.columns * points * (points + size) * 2,
     bytes: 4 * grid.rows * range.columns * (points * points + size * size),
-    source: () => wgsl`${linearIndex(WORKGROUP)}
-  if (i >= u.rows * u.columns) { return; }
+    source: () => wgsl`${PLANE_HEAD}
 #if ${grid.channelsLast}
-  let t = i / u.rows;
-  let c = i % u.rows;
+  let t = gid.y;
+  let c = gid.x;
+  let at = t * u.rows + c;
 #else
-  let t = i % u.columns;
-  let c = i / u.columns;
+  let t = gid.x;
+  let c = gid.y;
+  let at = c * u.columns + t;
 #endif
+  if (c >= u.rows || t >= u.columns) { return; }
   let real = c < u.channels && t < u.count;
 ${PLACE}
   let height = i32(u.height);
@@ -102,7 +128,6 @@ ${PLACE}
     grid2(size, size, (i, j) => `d${i}_${j}`),
     'v',
   )}
-  let at = i;
   let stride = u.rows * u.columns;
   ${storePoints(points, 'domain', 'v')}
 }`,
@@ -134,13 +159,13 @@ export function winogradImage(
       relu: u32(relu ? 1 : 0),
       accumulate: u32(accumulate ? 1 : 0),
     },
-    grid: linearGrid(grid.channels * range.count, WORKGROUP),
+    grid: planeGrid(range.count, grid.channels),
     flops: grid.channels * range.count * size * (points + size) * 2,
     bytes: 4 * grid.channels * range.count * (points * points + size * size),
-    source: () => wgsl`${linearIndex(WORKGROUP)}
-  if (i >= u.channels * u.count) { return; }
-  let t = i % u.count;
-  let c = i / u.count;
+    source: () => wgsl`${PLANE_HEAD}
+  let t = gid.x;
+  let c = gid.y;
+  if (c >= u.channels || t >= u.count) { return; }
   let at = c * u.columns + t;
   let stride = u.channels * u.columns;
   ${loadPoints(points, 'domain')}
