@@ -1,6 +1,6 @@
 /** Files beside the tests, on every platform. */
 
-/** Reads a file by its path in the folder of tests. In a browser, the test runner serves `golden/`. */
+/** Reads a file by its path in the folder of tests. In a browser, the test runner serves data alone. */
 export async function readTestFile(path: string): Promise<Uint8Array<ArrayBuffer>> {
   if ('document' in globalThis) {
     const response = await fetch(`/${path}`);

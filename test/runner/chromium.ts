@@ -7,11 +7,13 @@ import { build } from 'esbuild';
 import type { Browser } from 'playwright-core';
 import { launchBrowser, servePage } from '../browser/index.ts';
 import { crash, type Report } from './outcome.ts';
-import { FILE_TIMEOUT, type Platform } from './platform.ts';
+import { ADAPTER, FILE_TIMEOUT, type Platform } from './platform.ts';
 
 const tests = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const PAGE = '<!doctype html><meta charset="utf-8"><title>Tests</title>';
-const HELPERS = ['runner/queue.ts', 'runner/adapter.ts'];
+const HELPERS = ['runner/queue.ts', ADAPTER[0]];
+/** Data that tests read. */
+const DATA = /^(\/[\w-][\w.-]*)+\.(safetensors|json|json\.gz)$/;
 
 /** Module of a test file in the bundle. */
 const moduleOf = (file: string): string => `/${file.replace(/\.ts$/, '.js')}`;
@@ -50,7 +52,7 @@ export async function openChromium(files: readonly string[]): Promise<Platform> 
     const module = modules.get(pathname);
     if (module) response.writeHead(200, { 'content-type': 'text/javascript; charset=utf-8' }).end(module);
     else if (pathname === '/') response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end(PAGE);
-    else if (/^\/golden\/[\w/.-]+$/.test(pathname) && !pathname.includes('..'))
+    else if (DATA.test(pathname))
       readFile(path.join(tests, pathname)).then(
         (data) => response.writeHead(200, { 'content-type': 'application/octet-stream' }).end(data),
         () => response.writeHead(404).end(),
@@ -88,7 +90,9 @@ export async function openChromium(files: readonly string[]): Promise<Platform> 
     }
   }
 
-  const adapter = await inPage<string>("import('/runner/adapter.js').then((module) => module.describeAdapter())");
+  const call = (file: string, name: string): Promise<unknown> =>
+    inPage(`import('${moduleOf(file)}').then((module) => module.${name}())`);
+  const adapter = await call(...ADAPTER);
   return {
     name: 'chromium',
     description: `${version}: ${adapter}`,
@@ -96,6 +100,7 @@ export async function openChromium(files: readonly string[]): Promise<Platform> 
       inPage<Report>(
         `import('/runner/queue.js').then((module) => module.runSuites(() => import('${moduleOf(file)}')))`,
       ).catch((error: Error) => crash(error.message)),
+    call,
     async close() {
       await (await browser).close();
       await server.close();

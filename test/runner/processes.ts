@@ -3,15 +3,11 @@ import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { ReportedError } from '@cim/runtime/errors';
 import { crash, type Report } from './outcome.ts';
-import { FILE_TIMEOUT, type Platform, type PlatformName } from './platform.ts';
+import { ADAPTER, FILE_TIMEOUT, type Platform, type PlatformName, PlatformUnavailableError } from './platform.ts';
 
 const tests = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const entry = path.join(tests, 'runner', 'process-entry.ts');
-
-/** A platform that cannot run tests here. */
-export class PlatformUnavailableError extends ReportedError {}
 
 interface Ended {
   readonly output: string;
@@ -61,22 +57,29 @@ async function openProcesses(
   program: string[],
   driver: string,
 ): Promise<Platform> {
-  const run = async (what: string) => {
-    const { output, failure } = await runProgram([...program, entry, what], driver);
+  const start = async (file: string, ...names: string[]) => {
+    const { output, failure } = await runProgram([...program, entry, path.join(tests, file), ...names], driver);
     return { ...readOutput(output), failure };
   };
-  const { text, result: adapter, failure } = await run('adapter');
-  if (failure || typeof adapter !== 'string')
-    throw new PlatformUnavailableError(`${name} ${version} has no GPU for tests. ${failure}\n${text}`);
+  const call = async (file: string, what: string): Promise<unknown> => {
+    const { text, result, failure } = await start(file, what);
+    if (failure || result === undefined) throw new Error(`${text}\n${failure || 'It returned nothing.'}`);
+    return result;
+  };
+  const adapter = await call(...ADAPTER).catch((cause: Error) => {
+    const remedy = 'Ask for another driver, or leave the platform out.';
+    throw new PlatformUnavailableError(`${name} ${version} finds no GPU.\n${cause.message}`, remedy, { cause });
+  });
   return {
     name,
     description: `${version}: ${adapter}`,
     async run(file) {
-      const { text, result, failure } = await run(path.join(tests, file));
+      const { text, result, failure } = await start(file);
       const report = result as Report | undefined;
       if (!report || failure) return crash(`${text}\n${report?.errors ?? ''}\n${failure || 'No test was run.'}`);
       return report.failed > 0 ? { ...report, errors: `${text}\n\n${report.errors}` } : report;
     },
+    call,
     close: async () => {},
   };
 }
