@@ -3,8 +3,8 @@
  *
  *     npm test -- [--platform node,deno,chromium] [--driver auto|hardware|lavapipe|swiftshader] [WORD …]
  *
- * Kernels, runtime and model are tested on every platform, the rest on Node. The driver reaches the tests of Node and
- * Deno as $CIM_DRIVER; Chromium has its own.
+ * The harness, kernels, runtime and model are tested on every platform, the rest on Node. The driver reaches the tests
+ * of Node and Deno as $CIM_DRIVER; Chromium has its own.
  */
 import { readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -23,7 +23,7 @@ const folder = path.dirname(fileURLToPath(import.meta.url));
 /** Software drivers use every core by themselves: more files at a time only cost memory. */
 const JOBS = Math.min(2, availableParallelism());
 /** Suites that know nothing of the platform. */
-const EVERYWHERE = ['kernels', 'runtime', 'model'];
+const EVERYWHERE = ['harness', 'kernels', 'runtime', 'model'];
 
 const suiteOf = (file: string): string => file.split('/')[0];
 

@@ -70,6 +70,8 @@ type Poison = 0 | 1 | 2;
 const INSIDE = 0x11;
 const poisonInside = (poison: Poison, dtype: DType): number => (POISONS[poison][dtype] ^ INSIDE) >>> 0;
 
+/** Runs on the same poison before a change is laid to anything but a race. */
+const RACING_RUNS = 6;
 /** The zone before a binding: the largest alignment that an adapter may ask for. */
 const BEFORE = 256;
 /** The zone after it: as long as the data, since wrong strides reach far, within limits. */
@@ -98,11 +100,8 @@ export async function runGuarded(gpu: GPUDevice, work: Work): Promise<Record<str
     for (const operand of outputs) checkWritten(work, operand, first[operand.name], second[operand.name]);
     const third = await run.execute(work.record, () => 2);
     const differing = run.difference(first, second, work.rewritten === undefined) ?? run.difference(first, third, true);
-    if (differing) throw await run.explain(first, differing);
-    for (let i = 0; i < (work.repeats ?? 0); i++) {
-      const again = run.difference(first, await run.execute(work.record, () => 0), true);
-      if (again) throw race(work, again);
-    }
+    if (differing) await run.explain(first, differing);
+    await run.repeat(first, work.repeats ?? 0);
     return Object.fromEntries(outputs.map((operand) => [operand.name, typed(first[operand.name], operand)]));
   } finally {
     for (const { buffer } of placed) buffer.destroy();
@@ -239,13 +238,26 @@ class Runner {
     return undefined;
   }
 
-  /** Why results change with the poison or with the rewritten shader: by changing one thing at a time. */
-  async explain(first: Results, found: Difference): Promise<ShaderDefectError> {
+  /** @throws ShaderDefectError when so many runs on the same poison do not give the same. */
+  async repeat(first: Results, times: number): Promise<void> {
+    for (let i = 0; i < times; i++) {
+      const difference = this.difference(first, await this.execute(this.#work.record, () => 0), true);
+      if (difference) throw race(this.#work, difference);
+    }
+  }
+
+  /**
+   * Why results change with the poison or with the rewritten shader: by changing one thing at a time.
+   * @throws ShaderDefectError always.
+   */
+  async explain(first: Results, found: Difference): Promise<never> {
     const work = this.#work;
-    const changes = async (record: Recorder, poisoning: Poisoning): Promise<Difference | undefined> =>
-      this.difference(first, await this.execute(record, poisoning), record === work.record);
-    const again = await changes(work.record, () => 0);
-    if (again) return race(work, again);
+    const changes = async (record: Recorder, poisoning: Poisoning): Promise<Difference | undefined> => {
+      const difference = this.difference(first, await this.execute(record, poisoning), record === work.record);
+      if (difference) await this.repeat(first, RACING_RUNS);
+      return difference;
+    };
+    await this.repeat(first, RACING_RUNS);
     const clamped = await work.clamped?.();
     for (const record of clamped ? [work.record, clamped] : [work.record]) {
       for (const { operand } of this.#placed) {
@@ -255,21 +267,21 @@ class Runner {
             (one, at) =>
               one === operand && at === where ? poison : 0;
           const around = await changes(record, of('around'));
-          if (around) return readsOutside(work, operand, around);
+          if (around) throw readsOutside(work, operand, around);
           const inside = await changes(record, of('inside'));
-          if (inside) return readsUnwritten(work, operand, inside);
+          if (inside) throw readsUnwritten(work, operand, inside);
         }
       }
       // Clamped to the guard zone, an index far outside reads what a driver had hidden.
       const far = record === clamped ? await changes(record, () => 0) : undefined;
       if (far) {
-        return new ShaderDefectError(
+        throw new ShaderDefectError(
           `${work.label} reads far outside of a buffer: clamping its indices changes ${describe(far)}.`,
           'Compare the index with the size before reading; a negative index becomes a very large one.',
         );
       }
     }
-    return new ShaderDefectError(
+    throw new ShaderDefectError(
       `${work.label} depends on the order of its invocations: reversed, ${describe(found)} changes.`,
       'Look for a workgroupBarrier that is missing, or for two invocations that write one element.',
     );
