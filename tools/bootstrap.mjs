@@ -6,7 +6,7 @@
  * Plain JavaScript without dependencies: it runs before anything is installed. What it did is kept in a stamp file, so
  * that a second run goes straight to work.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -30,25 +30,36 @@ function fail(message, remedy) {
 }
 
 /** Runs a step of the set-up; its output is shown only when it fails. */
-function step(label, command, args, { shell = false, env = process.env } = {}) {
+async function step(label, command, args, { shell = false, env = process.env } = {}) {
   process.stderr.write(`${label} … `);
   const begin = performance.now();
-  const { status, signal, stdout, stderr, error } = spawnSync(command, args, {
-    cwd: root,
-    env,
-    shell,
-    encoding: 'utf8',
-  });
+  const { status, stdout, output } = await run(command, args, { shell, env });
   const seconds = ((performance.now() - begin) / 1000).toFixed(1);
   if (status === 0) {
     process.stderr.write(`${seconds} s\n`);
     return stdout.trim();
   }
   process.stderr.write(`failed after ${seconds} s\n`);
-  const output = [error?.message, signal && `ended by ${signal}`, stdout?.trim(), stderr?.trim()]
-    .filter(Boolean)
-    .join('\n');
   return fail(output, `The step was: ${[command, ...args].join(' ')}`);
+}
+
+/** Runs a program in the project's folder to its end. */
+function run(command, args, options) {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], ...options });
+    const text = { stdout: '', stderr: '' };
+    for (const stream of ['stdout', 'stderr']) {
+      child[stream].setEncoding('utf8').on('data', (chunk) => {
+        text[stream] += chunk;
+      });
+    }
+    const done = (status, ...notes) => {
+      const output = [...notes, text.stdout.trim(), text.stderr.trim()].filter(Boolean).join('\n');
+      resolve({ status, stdout: text.stdout, output });
+    };
+    child.on('error', (error) => done(null, error.message));
+    child.on('close', (status, signal) => done(status, signal && `ended by ${signal}`));
+  });
 }
 
 function requireNode() {
@@ -78,15 +89,15 @@ function writeStamp(stamp) {
   renameSync(`${stampFile}.${process.pid}`, stampFile);
 }
 
-function installPackages() {
+async function installPackages() {
   const { label, command, args, options } = pnpmCommand(['install', '--frozen-lockfile']);
-  step(`Installing packages with ${label}`, command, args, options);
+  await step(`Installing packages with ${label}`, command, args, options);
 }
 
 /** Finds what can run kernels here, downloading lavapipe where it is the best there can be. Null when nothing can. */
-function findGpu() {
+async function findGpu() {
   const found = JSON.parse(
-    step('Looking for a GPU', process.execPath, ['--import', 'tsx', inRoot('tools/cli/find-gpu.ts')]),
+    await step('Looking for a GPU', process.execPath, ['--import', 'tsx', inRoot('tools/cli/find-gpu.ts')]),
   );
   console.error(
     found.driver
@@ -96,14 +107,22 @@ function findGpu() {
   return found.driver ? { driver: found.driver, folder: found.folder } : null;
 }
 
-function setUp() {
+/** Draws the data set of a demo without arguments. Should it fail, the demo itself does so again and says why. */
+const drawDemo = () =>
+  run(process.execPath, ['--import', 'tsx', inRoot('tools/demo-data/draw.ts')], { env: process.env });
+
+/** @param drawing whether the demo is to follow as it is: its data set is drawn while a driver is fetched. */
+async function setUp(drawing) {
   const packages = fingerprint();
   const stamp = readStamp();
   const installed = stamp.packages === packages;
   if (installed && stamp.gpu && existsSync(stamp.gpu.folder)) return;
-  if (!installed) installPackages();
+  if (!installed) await installPackages();
+  const drawn = drawing ? drawDemo() : null;
   // Without an adapter nothing is noted: the next run looks again, and `cim doctor` can say what is missing.
-  writeStamp({ packages, gpu: findGpu() });
+  const gpu = await findGpu();
+  await drawn;
+  writeStamp({ packages, gpu });
 }
 
 requireNode();
@@ -111,7 +130,7 @@ const [name, ...args] = process.argv.slice(2);
 const job = Object.hasOwn(JOBS, name ?? '')
   ? JOBS[name]
   : fail(`Unknown job "${name ?? ''}".`, `It must be one of ${Object.keys(JOBS).join(', ')}.`);
-setUp();
+await setUp(name === 'start' && args.length === 0);
 const { register } = await import('tsx/esm/api');
 register();
 const file = inRoot(job.file);

@@ -14,8 +14,7 @@ import { terminalReporter } from './reporter.ts';
 import { withDevice } from './with-device.ts';
 
 export interface RunCommandOptions {
-  /** The data set's folder, or what makes it on an open device. */
-  readonly data: string | ((device: Device, recipe: Recipe) => Promise<string>);
+  readonly data: string;
   readonly out: string;
   readonly preset?: string;
   readonly cfg?: string;
@@ -24,10 +23,13 @@ export interface RunCommandOptions {
   readonly strict: boolean;
 }
 
+/** Makes a data set, and tells its folder. */
+export type DataMaker = (device: Device, recipe: Recipe) => Promise<string>;
+
 /** Opens device, data set and run folder, and runs `work` on them. `preset` is the default where the driver is fast enough. */
 export async function withRun(
   command: Command,
-  options: RunCommandOptions,
+  options: Omit<RunCommandOptions, 'data'> & { readonly data: string | DataMaker },
   work: (run: Run) => Promise<void>,
   preset: 'small' | 'demo' = 'small',
 ): Promise<void> {
@@ -46,7 +48,7 @@ export const begun = (out: string): boolean => existsSync(recipeFile(out));
 /** The recipe asked for; else the one the folder was begun with; else the default for the adapter. */
 async function recipeFor(
   device: Device,
-  { out, preset, cfg, set }: RunCommandOptions,
+  { out, preset, cfg, set }: Omit<RunCommandOptions, 'data'>,
   fallback: 'small' | 'demo',
 ): Promise<Recipe> {
   const known = begun(out) ? recipeFile(out) : defaultPreset(device.adapter, fallback);

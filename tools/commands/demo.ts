@@ -1,8 +1,7 @@
-import type { Recipe } from '@cim/model/recipe/recipe';
-import type { Device } from '@cim/runtime';
 import type { Command } from 'commander';
-import type { RunCommandOptions } from '../cli/run-command.ts';
+import type { DataMaker, RunCommandOptions } from '../cli/run-command.ts';
 import { previewOption } from '../cli/run-options.ts';
+import { DEMO_DEFAULTS } from '../demo-data/defaults.ts';
 import type { Run } from '../pipeline/run.ts';
 
 interface DemoOptions extends Omit<RunCommandOptions, 'data'> {
@@ -14,8 +13,8 @@ export function register(program: Command): void {
   program
     .command('demo')
     .description('draw a data set, learn its objects from image labels only, and report')
-    .option('--out <folder>', 'where the run keeps its files', 'runs/demo')
-    .option('--seed <number>', 'seed of the data set', Number, 1)
+    .option('--out <folder>', 'where the run keeps its files', DEMO_DEFAULTS.out)
+    .option('--seed <number>', 'seed of the data set', Number, DEMO_DEFAULTS.seed)
     .option(
       '--preset <name>',
       'the recipe: demo, demo-hrnet, short, small or a file; default demo, on SwiftShader short',
@@ -31,7 +30,7 @@ export function register(program: Command): void {
       const { terminalReporter } = await import('../cli/reporter.ts');
       const { warmUpDemo } = await import('../pipeline/warm-up.ts');
       let before = {};
-      const data = async (device: Device, recipe: Recipe): Promise<string> => {
+      const data: DataMaker = async (device, recipe) => {
         void warmUpDemo(device, recipe); // the GPU has nothing else to do
         const { folder, seconds } = await demoData(`${options.out}/data`, options.seed, terminalReporter);
         before = { data: seconds };

@@ -8,7 +8,7 @@ import type { Reporter } from './context.ts';
 export async function demoData(
   folder: string,
   seed: number,
-  report: Reporter,
+  report: Pick<Reporter, 'progress'>,
 ): Promise<{ folder: string; seconds: number }> {
   const path = resolve(folder);
   // Written last: without it a data set may be half drawn.
