@@ -23,7 +23,7 @@ export interface Found {
   /** Of all proposals, [N, C]. */
   readonly scores: number[];
   readonly antiNoise: number[];
-  /** Best first. */
+  /** By class, then proposal. */
   readonly detections: { readonly proposal: number; readonly classIndex: number; readonly score: number }[];
 }
 
@@ -40,7 +40,7 @@ export async function detect(): Promise<Found> {
     const cim = createCim(device, recipe, checkpoint.classes.length, null, { trains: false });
     await loadTrained(checkpoint, checkpoint, cim.parameters);
 
-    const image = { ...demoScene(1, 'val', 2, SIZE.width, SIZE.height).image, name: 'demo picture' };
+    const image = { ...demoScene(1, 'val', 0, SIZE.width, SIZE.height).image, name: 'demo picture' };
     if (recipe.proposals.type !== 'superpixels') throw new Error('The network is of other proposals.');
     const found = await proposeMasks(device, image, recipe.proposals);
     const proposals = imageProposals(found, { original: SIZE });

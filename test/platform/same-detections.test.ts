@@ -22,7 +22,8 @@ const hasBrowser = await requireChromium().then(
 
 test('the network detects something', () => {
   assert.ok(here.detections.length > 0);
-  assert.ok(here.detections[0].score > 0.3, `the best score is ${here.detections[0].score}`);
+  const best = Math.max(...here.detections.map(({ score }) => score));
+  assert.ok(best > 0.5, `the best score is ${best}`);
   assert.ok(new Set(here.scores).size > 100);
 });
 
