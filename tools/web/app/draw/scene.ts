@@ -112,7 +112,8 @@ function drawHeat(context: CanvasRenderingContext2D, { maps }: PeakLayer): void 
     const bytes = Uint8Array.from(atob(values), (character) => character.charCodeAt(0));
     const image = new ImageData(width, height);
     const [red, green, blue] = classColour(classIndex);
-    bytes.forEach((value, i) => image.data.set([red, green, blue, HEAT * value], 4 * i));
+    // The root brings out weak responses beside the peaks.
+    bytes.forEach((value, i) => image.data.set([red, green, blue, HEAT * Math.sqrt(255 * value)], 4 * i));
     const small = new OffscreenCanvas(width, height);
     small.getContext('2d')?.putImageData(image, 0, 0);
     context.drawImage(small, 0, 0, context.canvas.width, context.canvas.height);
@@ -152,8 +153,8 @@ function drawLabel(
   scale: number,
   density: number,
 ): void {
-  const size = 12 * density;
-  const padding = 5 * density;
+  const size = Math.max(9, Math.min(12, context.canvas.width / density / 26)) * density;
+  const padding = 0.4 * size;
   context.font = `600 ${size}px system-ui, sans-serif`;
   const width = context.measureText(label).width + 2 * padding;
   const height = size + 1.2 * padding;

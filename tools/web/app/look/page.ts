@@ -226,7 +226,7 @@ class SplitPage {
     const box = el('span', { class: 'thumb' }, frame);
     box.style.height = `${stage}px`;
     const swatches = image.labels.map((label) => {
-      const swatch = el('span', { class: 'swatch', title: classes[label] });
+      const swatch = el('span', { class: 'swatch', 'aria-hidden': 'true' });
       swatch.style.setProperty('--swatch', cssColour(label));
       return swatch;
     });

@@ -23,7 +23,7 @@ export function kernelTable({ kernels }: TrainingState['profiles'][number]): HTM
       'tbody',
       {},
       rows.map(({ name, count, ms }) => {
-        const meter = el('span', { class: 'meter', 'aria-hidden': 'true' });
+        const meter = el('span', { class: 'kernel-bar', 'aria-hidden': 'true' });
         meter.style.width = `${(100 * ms) / longest}%`;
         const cells = [String(count), `${ms.toFixed(1)} ms`, `${((100 * ms) / total).toFixed(1)} %`];
         return el(
