@@ -4,7 +4,7 @@ import { Resources } from '@cim/tools/web/server/resources';
 import { serve, type WebServer } from '@cim/tools/web/server/server';
 import { openSources } from '@cim/tools/web/server/sources';
 import axe from 'axe-core';
-import type { Browser, Page } from 'playwright-core';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
 import * as assert from 'uvu/assert';
 
 export async function startServer(folders: readonly string[], port = 0): Promise<WebServer> {
@@ -14,11 +14,12 @@ export async function startServer(folders: readonly string[], port = 0): Promise
 
 /** A page of the app; what goes wrong in it, or comes from elsewhere, is in `problems`. */
 export async function openPage(
-  browser: Browser,
+  browser: Browser | BrowserContext,
   url: string,
   hash: string,
 ): Promise<{ readonly page: Page; readonly problems: string[] }> {
-  const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+  const page = await browser.newPage();
+  await page.setViewportSize({ width: 1280, height: 800 });
   const problems: string[] = [];
   page.on('pageerror', ({ message }) => problems.push(message));
   page.on('console', (message) => {

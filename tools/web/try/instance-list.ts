@@ -54,7 +54,7 @@ export class InstanceList {
   #row(instance: MaskedObject, classes: readonly string[]): HTMLButtonElement {
     const { class: own, score = 0, iou } = instance;
     const name = classes[own!];
-    const told = `${name}, score ${score.toFixed(2)}${iou === undefined ? '' : `, mask IoU ${iou.toFixed(2)}`}`;
+    const unseen = (text: string): HTMLElement => el('span', { class: 'visually-hidden' }, text);
     const swatch = el('span', { class: 'swatch', 'aria-hidden': 'true' });
     swatch.style.setProperty('--swatch', cssColour(own!));
     const meter = el('span', { class: 'meter', 'aria-hidden': 'true' });
@@ -62,12 +62,14 @@ export class InstanceList {
     meter.style.setProperty('--swatch', cssColour(own!));
     const row = el(
       'button',
-      { type: 'button', class: 'instance', 'aria-label': told },
+      { type: 'button', class: 'instance' },
       swatch,
       el('span', { class: 'name' }, name),
       meter,
-      el('span', { class: 'score' }, score.toFixed(2)),
-      el('span', { class: 'iou' }, iou === undefined ? '–' : iou.toFixed(2)),
+      el('span', { class: 'score' }, unseen(', score '), score.toFixed(2)),
+      iou === undefined
+        ? null
+        : el('span', { class: 'iou' }, unseen(', mask '), el('small', {}, 'IoU '), iou.toFixed(2)),
     );
     row.addEventListener('pointerenter', () => this.#options.onHover(instance));
     row.addEventListener('pointerleave', () => this.#options.onHover(null));
