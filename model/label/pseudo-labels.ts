@@ -64,7 +64,7 @@ export interface PseudoLabelOptions {
  * (of equal scores the later proposal first). Empty masks are left out.
  *
  * @param categories by class index.
- * Throws a MaskError if a mask has not its image's size.
+ * @throws MaskError when a mask has not its image's size.
  */
 export function pseudoLabels(
   images: readonly LabelledImage[],

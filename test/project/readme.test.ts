@@ -6,11 +6,13 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { markdownFiles } from './markdown.ts';
 
 const test = suite('readme');
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 const PACKAGES = ['kernels', 'runtime', 'model', 'tools'];
-const readme = (folder: string): string => readFileSync(path.join(root, folder, 'README.md'), 'utf8');
+const textOf = (file: string): string => readFileSync(path.join(root, file), 'utf8');
+const readme = (folder: string): string => textOf(path.join(folder, 'README.md'));
 const temporary = mkdtempSync(path.join(tmpdir(), 'cim-readme-'));
 test.after(() => rmSync(temporary, { recursive: true }));
 
@@ -54,11 +56,29 @@ test('every command and script that is named exists, and every command is named'
   for (const [, name] of text.matchAll(/npm run (?:-s )?([a-z]+)/g)) assert.ok(Object.hasOwn(scripts, name), name);
 });
 
-test('every file that is linked to exists', () => {
-  for (const folder of ['', ...PACKAGES]) {
-    for (const [, target] of readme(folder).matchAll(/\]\(([^)#:]+)\)/g)) {
-      assert.ok(existsSync(path.join(root, folder, target)), `${folder}/README.md links to ${target}`);
+/** What GitHub and TypeDoc call a heading in links. */
+const anchorOf = (heading: string): string =>
+  heading
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+    .replaceAll(' ', '-');
+
+test('files and headings that are linked to exist', () => {
+  for (const file of markdownFiles()) {
+    for (const [, name, anchor] of textOf(file).matchAll(/\]\(([^)#:\s]*)(?:#([^)]*))?\)/g)) {
+      const target = name === '' ? file : path.join(path.dirname(file), name);
+      assert.ok(existsSync(path.join(root, target)), `${file} links to ${target}`);
+      if (anchor === undefined) continue;
+      const headings = [...textOf(target).matchAll(/^#+ (.*)$/gm)].map(([, heading]) => anchorOf(heading));
+      assert.ok(headings.includes(anchor), `${file} links to #${anchor} of ${target}`);
     }
+  }
+});
+
+test('every guide is found from the README', () => {
+  for (const file of markdownFiles()) {
+    if (file === 'README.md') continue;
+    assert.ok(textOf('README.md').includes(`](${file})`), `README.md does not name ${file}`);
   }
 });
 
