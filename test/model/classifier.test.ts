@@ -1,10 +1,11 @@
 /** Training of the classifier: passes, statistics and rates of its parts. */
+import { meanFilter } from '@cim/kernels/pool/pool.reference';
 import { Classifier } from '@cim/model/classify/classifier';
 import { locatePeaks } from '@cim/model/peaks/index';
 import { prmClassifier } from '@cim/model/prm/index';
 import { Solver, type SolverConfig } from '@cim/model/solver/solver';
 import { type ClassifierTraining, trainClassifier } from '@cim/model/train/train-classifier';
-import { Generator } from '@cim/runtime';
+import { Generator, Tape } from '@cim/runtime';
 import { expectClose, randomArray, testDevice } from '@cim/runtime/testing';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -105,6 +106,33 @@ test('classes that are found have peaks above the threshold; those that are give
   const none = await locatePeaks(device, classifier, image, { labels: null, threshold: 1e6 });
   assert.equal(none.peaks, []);
   classifier.parameters.dispose();
+});
+
+test('cells of a log-sum-exp classifier lie at their pixels; a window takes their mean', async () => {
+  const config = (peakWindow?: number) =>
+    ({ classes, backbone, pooling: { type: 'log-sum-exp', sharpness: 4, peakWindow } }) as const;
+  const [plain, windowed] = [undefined, 3].map((size) => new Classifier(device, config(size), new Generator(2)));
+  const { stride } = plain.backbone;
+  const image = device.tensor(randomArray([3 * 64 * 96], 3), [1, 3, 64, 96]);
+  const pass = { tape: new Tape(device, { recording: false }), batchStatistics: false };
+  const responses = plain.responses(pass, image);
+  const [, , rows, columns] = responses.shape;
+  const cells = await responses.read();
+  for (const [classifier, expected] of [
+    [plain, cells],
+    [windowed, meanFilter(cells, { planes: classes, height: rows, width: columns, radius: 1 })],
+  ] as const) {
+    const maps = classifier.peakMaps(pass, image);
+    const [, , height, width] = maps.shape;
+    assert.equal([height, width], [(rows - 1) * stride + 1, (columns - 1) * stride + 1]);
+    const pixels = await maps.read();
+    const atCells = Float32Array.from(expected, (_, i) => {
+      const [c, row, column] = [Math.floor(i / (rows * columns)), Math.floor(i / columns) % rows, i % columns];
+      return pixels[(c * height + row * stride) * width + column * stride];
+    });
+    expectClose(atCells, expected);
+    classifier.parameters.dispose();
+  }
 });
 
 test.run();
