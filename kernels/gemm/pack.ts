@@ -25,29 +25,32 @@ export const packedSize = ({ rows, k, panel }: Pick<Packable, 'rows' | 'k' | 'pa
 /** y [count, panels, k, panel]: rows cut into panels, in each of which the next k follows the last row; filled up with the last. */
 export function pack(source: Packable): Kernel<'x' | 'y'> {
   const { count, rows, k, strideMatrix, strideRow, strideK, panel } = source;
+  const filled = Math.ceil(rows / panel) * panel;
   return defineKernel({
     name: 'gemm.pack',
+    // Divisions by what is known only at run time take software GPUs as long as the copy itself.
+    constants: { panel },
     bindings: { x: read(), y: write('vec4f') },
     uniforms: {
       rows: u32(rows),
+      filled: u32(filled),
       k: u32(k),
       strideMatrix: u32(strideMatrix),
       strideRow: u32(strideRow),
       strideK: u32(strideK),
-      panel: u32(panel),
-      size: u32(packedSize(source)),
     },
-    grid: [Math.ceil(k / STEPS), Math.ceil((Math.ceil(rows / panel) * panel) / (4 * QUADS)), count],
+    grid: [Math.ceil(k / STEPS), Math.ceil(filled / (4 * QUADS)), count],
     bytes: 8 * count * rows * k,
-    source: () => wgsl`
+    source: ({ panel }) => wgsl`
 @compute @workgroup_size(${STEPS}, ${QUADS})
 fn main(@builtin(global_invocation_id) id: vec3u) {
   let k = id.x;
   let row = id.y * 4u;
-  if (k >= u.k || row >= (u.rows + u.panel - 1u) / u.panel * u.panel) { return; }
+  if (k >= u.k || row >= u.filled) { return; }
   let at = id.z * u.strideMatrix + k * u.strideK;
   let last = u.rows - 1u;
-  y[(id.z * u.size + (row / u.panel * u.k + k) * u.panel + row % u.panel) / 4u] = vec4f(
+  let first = row / ${panel}u * ${panel}u;
+  y[((id.z * u.filled + first) * u.k + k * ${panel}u + row - first) / 4u] = vec4f(
     x[at + min(row, last) * u.strideRow],
     x[at + min(row + 1u, last) * u.strideRow],
     x[at + min(row + 2u, last) * u.strideRow],
