@@ -46,8 +46,11 @@ export interface ClsIouInputs {
   iou: ArrayLike<number>;
   /** Of shape [N]: −1 ignored, 0 background, else class + 1 */
   pseudoLabels: ArrayLike<number>;
+  /** [N], 0 or 1. */
   pseudoIou: ArrayLike<number>;
+  /** [N], without λ. */
   lossWeights: ArrayLike<number>;
+  /** 0 where nothing was mined. */
   count: number;
   /** [C] */
   labels: ArrayLike<number>;

@@ -27,7 +27,9 @@ export function pairwiseIntersection(a: ArrayLike<number>, b: ArrayLike<number>,
 
 /** [N, N] each. */
 export interface Overlaps {
+  /** [N, N], symmetric. */
   readonly iou: Float32Array;
+  /** [N, N], the share of mask j that lies inside mask i. */
   readonly containment: Float32Array;
 }
 

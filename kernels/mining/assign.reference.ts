@@ -5,8 +5,11 @@ import type { PseudoTruths } from './mining.reference.ts';
  * What every proposal is to learn, [N] each: −1 (ignored), 0 (background) or class + 1; 0 or 1; the weight in the loss.
  */
 export interface PseudoLabels {
+  /** Of shape [N]: −1 ignored, 0 background, else class + 1. */
   readonly pseudoLabels: Int32Array;
+  /** [N], 0 or 1. */
   readonly pseudoIou: Float32Array;
+  /** [N], 0 where ignored. */
   readonly lossWeights: Float32Array;
 }
 
@@ -45,8 +48,11 @@ function nearestTruth(truths: readonly number[], iou: (truth: number) => number)
  * list, or −1; the weight in the loss.
  */
 export interface ProposalClusters {
+  /** Of shape [N]: −1 ignored, 0 background, else class + 1. */
   readonly pseudoLabels: Int32Array;
+  /** Of shape [N]: the cluster's place in the list, or −1. */
   readonly clusters: Int32Array;
+  /** [N], 0 where ignored. */
   readonly lossWeights: Float32Array;
 }
 

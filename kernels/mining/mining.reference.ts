@@ -6,7 +6,9 @@ import type { MiningShape } from './scores.ts';
 
 /** Classification scores [N, clsColumns], detection scores [N, detColumns] and the image's labels, 0 or 1. */
 export interface Scores extends MiningShape {
+  /** [N, columns], with the background first if there are C+1. */
   readonly cls: ArrayLike<number>;
+  /** [N, columns], or class-agnostic [N, 1]. */
   readonly det: ArrayLike<number>;
   /** [C] */
   readonly labels: ArrayLike<number>;
@@ -55,8 +57,11 @@ function seedsOf(
  * lesser of two.
  */
 export interface SeedOptions {
+  /** [N, N] mask IoU. */
   readonly iou: ArrayLike<number>;
+  /** Seeds of a class before NMS. */
   readonly seeds: number;
+  /** Seeds are kept while their IoU with better ones is below. */
   readonly nmsThreshold: number;
 }
 
@@ -104,7 +109,9 @@ export function claimSeeds(scores: Scores, { iou, seeds, nmsThreshold }: SeedOpt
  * seedLabels [N], class + 1 or −1; seedWeights [N], their scores or 0; and the proposals that are pseudo ground truths.
  */
 export interface PseudoTruths {
+  /** Of shape [N]: class + 1, or −1. */
   readonly seedLabels: Int32Array;
+  /** Of shape [N]: the score of the claim, or 0. */
   readonly seedWeights: Float32Array;
   /** Proposals, ascending. */
   readonly list: readonly number[];

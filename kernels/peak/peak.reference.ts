@@ -3,10 +3,15 @@ import type { PeakFilter } from './peak.ts';
 
 /** Maps of height × width cells, and what is a peak in them. */
 export interface PeakMaps {
+  /** B·C. */
   readonly maps: number;
+  /** Rows of a map. */
   readonly height: number;
+  /** Columns of a map. */
   readonly width: number;
+  /** Side of the square in which a peak is the maximum, odd. */
   readonly window: number;
+  /** What a peak must reach. */
   readonly filter: PeakFilter;
 }
 
