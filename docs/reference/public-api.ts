@@ -12,6 +12,7 @@ export const root: string = path.resolve(path.dirname(fileURLToPath(import.meta.
 
 /** What a package offers beside what its index re-exports: files, or folders with all that is in them. */
 const SUBPATHS = [
+  'kernels/reference.ts',
   'runtime/functional/index.ts',
   'runtime/testing/index.ts',
   'runtime/memory.ts',
