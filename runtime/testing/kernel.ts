@@ -82,13 +82,17 @@ export async function executePlan(
 
 const uniformsOf = (step: number): string => `uniforms of step ${step}`;
 
-const uniformOperand = (name: string, data: Uint32Array): Operand => ({
-  name,
-  dtype: 'u32',
-  access: 'uniform',
-  size: data.length,
-  data,
-});
+/**
+ * wgpu, Deno's WebGPU, goes on expecting of a uniform buffer the size that the pipeline before declared, if it has the
+ * same layout: all are as large as the largest, as those of a {@link Device} are.
+ */
+const UNIFORM_WORDS = 64;
+
+function uniformOperand(name: string, values: Uint32Array): Operand {
+  const data = new Uint32Array(UNIFORM_WORDS);
+  data.set(values);
+  return { name, dtype: 'u32', access: 'uniform', size: data.length, data };
+}
 
 function withText(kernel: Kernel, name: string, wgsl: string): Kernel {
   const { wgsl: _, ...rest } = kernel;
