@@ -94,11 +94,13 @@ export async function runGuarded(gpu: GPUDevice, work: Work): Promise<Record<str
   const placed = work.operands.map((operand) => place(gpu, operand));
   const run = new Runner(gpu, work, placed);
   try {
-    const first = await run.execute(work.record, () => 0);
-    const second = await run.execute(work.rewritten ?? work.record, () => 1);
+    const [first, second, third] = await run.executeAll([
+      [work.record, () => 0],
+      [work.rewritten ?? work.record, () => 1],
+      [work.record, () => 2],
+    ]);
     const outputs = work.operands.filter(isOutput);
     for (const operand of outputs) checkWritten(work, operand, first[operand.name], second[operand.name]);
-    const third = await run.execute(work.record, () => 2);
     const differing = run.difference(first, second, work.rewritten === undefined) ?? run.difference(first, third, true);
     if (differing) await run.explain(first, differing);
     await run.repeat(first, work.repeats ?? 0);
@@ -149,54 +151,70 @@ class Runner {
     this.#placed = placed;
   }
 
-  /** The bits of the outputs after one run. @throws ShaderDefectError when it wrote outside. */
+  /** The bits of the outputs after a run. @throws ShaderDefectError when it wrote outside. */
   async execute(record: Recorder, poisoning: Poisoning): Promise<Results> {
-    const { queue } = this.#gpu;
-    const expected = new Map<string, Uint32Array>();
+    return (await this.executeAll([[record, poisoning]]))[0];
+  }
+
+  /** The same for several runs, which are waited for once. */
+  async executeAll(runs: readonly (readonly [Recorder, Poisoning])[]): Promise<Results[]> {
+    const written = this.#placed.filter(({ operand }) => operand.access === 'read_write');
+    const words = written.reduce((sum, one) => sum + one.words, 0);
+    const staging = this.#gpu.createBuffer({
+      label: 'outputs, to be read',
+      size: Math.max(4, 4 * words * runs.length),
+      usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+    });
+    try {
+      const contents = runs.map(([record, poisoning], run) => {
+        const filled = this.#fill(poisoning);
+        const encoder = this.#gpu.createCommandEncoder();
+        const pass = encoder.beginComputePass();
+        record(pass, Object.fromEntries(this.#placed.map(({ operand, binding }) => [operand.name, binding])));
+        pass.end();
+        let offset = 4 * words * run;
+        for (const { buffer } of written) {
+          encoder.copyBufferToBuffer(buffer, 0, staging, offset, buffer.size);
+          offset += buffer.size;
+        }
+        this.#gpu.queue.submit([encoder.finish()]);
+        return filled;
+      });
+      const mapped = staging.mapAsync(GPUMapMode.READ);
+      await (this.#work.patiently ? this.#work.patiently(mapped) : mapped);
+      const all = new Uint32Array(staging.getMappedRange().slice(0));
+      return contents.map((filled, run) => this.#results(written, all.subarray(words * run), filled));
+    } finally {
+      staging.destroy();
+    }
+  }
+
+  /** Writes data and poison to all buffers; what they hold then, by operand. */
+  #fill(poisoning: Poisoning): ReadonlyMap<Operand, Uint32Array> {
+    const contents = new Map<Operand, Uint32Array>();
     for (const { operand, buffer, words } of this.#placed) {
-      const { name, dtype, data, size } = operand;
+      const { dtype, data, size } = operand;
       const filled = new Uint32Array(words).fill(POISONS[poisoning(operand, 'around')][dtype]);
       const inside = filled.subarray(BEFORE / 4, BEFORE / 4 + size);
       if (data) inside.set(new Uint32Array(data.buffer, data.byteOffset, size));
       else inside.fill(poisonInside(poisoning(operand, 'inside'), dtype));
-      queue.writeBuffer(buffer, 0, filled);
-      expected.set(name, filled);
+      this.#gpu.queue.writeBuffer(buffer, 0, filled);
+      contents.set(operand, filled);
     }
-    const written = this.#placed.filter(({ operand }) => operand.access === 'read_write');
-    const staging = this.#gpu.createBuffer({
-      label: 'outputs, to be read',
-      size: Math.max(
-        4,
-        written.reduce((sum, { words }) => sum + 4 * words, 0),
-      ),
-      usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
-    });
-    try {
-      const encoder = this.#gpu.createCommandEncoder();
-      const pass = encoder.beginComputePass();
-      record(pass, Object.fromEntries(this.#placed.map(({ operand, binding }) => [operand.name, binding])));
-      pass.end();
-      let offset = 0;
-      for (const { buffer, words } of written) {
-        encoder.copyBufferToBuffer(buffer, 0, staging, offset, 4 * words);
-        offset += 4 * words;
-      }
-      queue.submit([encoder.finish()]);
-      const mapped = staging.mapAsync(GPUMapMode.READ);
-      await (this.#work.patiently ? this.#work.patiently(mapped) : mapped);
-      const all = new Uint32Array(staging.getMappedRange().slice(0));
-      const results: Results = {};
-      let first = 0;
-      for (const { operand, words, end } of written) {
-        const found = all.subarray(first, first + words);
-        this.#checkGuards(operand, found, expected.get(operand.name)!, end);
-        results[operand.name] = found.subarray(BEFORE / 4, BEFORE / 4 + operand.size);
-        first += words;
-      }
-      return results;
-    } finally {
-      staging.destroy();
+    return contents;
+  }
+
+  /** Takes the outputs of one run from what was read back. */
+  #results(written: readonly Placed[], all: Uint32Array, filled: ReadonlyMap<Operand, Uint32Array>): Results {
+    const results: Results = {};
+    let first = 0;
+    for (const { operand, words, end } of written) {
+      const found = all.subarray(first, first + words);
+      this.#checkGuards(operand, found, filled.get(operand)!, end);
+      results[operand.name] = found.subarray(BEFORE / 4, BEFORE / 4 + operand.size);
+      first += words;
     }
+    return results;
   }
 
   #checkGuards(operand: Operand, found: Uint32Array, expected: Uint32Array, end: number): void {
