@@ -14,7 +14,7 @@ interface Folding extends FoldShape {
 const each = <T>(count: number, value: (c: number) => T): T[] => Array.from({ length: count }, (_, c) => value(c));
 
 /**
- * The folded weight [C, size], and `rows` [4, C]: shift, scale, 1/√(variance + eps), mean − bias of the convolution.
+ * The folded weight [C, size], and `rows` [4, C], that is shift, scale, 1/√(variance + eps), mean − bias of the convolution.
  */
 export function foldBatchNorm({ channels, size, eps, weight, bias, gamma, beta, mean, variance }: Folding) {
   const inverse = each(channels, (c) => 1 / Math.sqrt(variance[c] + eps));
