@@ -1,5 +1,5 @@
 /** What `cim serve` answers, and what it refuses. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { type IncomingHttpHeaders, request } from 'node:http';
 import { basename, join } from 'node:path';
 import { bundleApp } from '@cim/tools/web/server/bundle';
@@ -199,6 +199,19 @@ test('an image that lies elsewhere is not served, though the annotations name it
   assert.ok(await resources.get(['api', 'set', 'val', 'images.json']), 'the data set itself is fine');
   assert.is(await resources.get(['api', 'set', 'val', 'images', '1.jpg']), null);
   assert.is(await resources.get(['api', 'set', 'val', 'thumbs', '1.webp']), null);
+});
+
+test('a data set that a run links to is served when its folder is named too', async () => {
+  const root = temporaryFolder('linked');
+  const [data, linked] = [join(root, 'set'), join(root, 'run')];
+  cpSync(join(run.folder, 'data'), data, { recursive: true });
+  mkdirSync(linked);
+  writeFileSync(join(linked, 'recipe.json'), '{}');
+  symlinkSync(data, join(linked, 'data'));
+  const splitsOf = async (folders: readonly string[]): Promise<readonly string[]> =>
+    (await new Resources(openSources(folders), new Map(), { live: true }).index()).sources[0].splits;
+  assert.equal(await splitsOf([linked]), []);
+  assert.equal(await splitsOf([linked, data]), ['train', 'val']);
 });
 
 test('other methods, hosts and sites are refused', async () => {

@@ -65,8 +65,9 @@ function splitsOf(folder: string): string[] {
  */
 export async function dataFolder(source: Source, sources: readonly Source[]): Promise<string | null> {
   if (source.kind === 'data') return source.folder;
-  const own = join(source.folder, 'data');
-  if (splitsOf(own).length > 0) return own;
+  const own = await realpath(join(source.folder, 'data')).catch(() => null);
+  const folders = sources.map(({ folder }) => folder);
+  if (own !== null && isInside(folders, own) && splitsOf(own).length > 0) return own;
   const named = sources.filter(({ kind }) => kind === 'data');
   const made = await dataOfSummary(source);
   if (made === undefined) return named.length === 1 ? named[0].folder : null;
@@ -112,12 +113,15 @@ export async function fileInside(folders: readonly string[], path: string): Prom
   if (path.includes('\0')) return null;
   try {
     const real = await realpath(path);
-    const inside = folders.some((folder) => real.startsWith(folder.endsWith(sep) ? folder : folder + sep));
-    return inside && (await stat(real)).isFile() ? real : null;
+    return isInside(folders, real) && (await stat(real)).isFile() ? real : null;
   } catch {
     return null;
   }
 }
+
+/** Whether a path without symbolic links is one of the folders, or in one. */
+const isInside = (folders: readonly string[], path: string): boolean =>
+  folders.some((folder) => path === folder || path.startsWith(folder.endsWith(sep) ? folder : folder + sep));
 
 /**
  * The file of a source that an address names by the words after `files/KEY`, decoded. Hidden files are none: what is

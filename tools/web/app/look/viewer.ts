@@ -95,7 +95,10 @@ export class Viewer {
       this.#hovered = this.#selected = null;
       this.#list.replaceChildren();
     }
-    if (!this.element.open) this.element.showModal();
+    if (!this.element.open) {
+      this.element.showModal();
+      this.element.focus(); // not its first button, which nobody has chosen
+    }
     this.#fit();
     const shown = await loadShown(data, image, filter).catch((error: Error) => {
       this.#list.replaceChildren(el('p', { class: 'muted', role: 'alert' }, error.message));
