@@ -33,9 +33,13 @@ export interface RunSummary {
     readonly recall70: number;
     readonly upperBoundMAP50: number;
     readonly perImage: number;
+    /** In the thread that finds an image's regions, mean; 0 where they were there before. */
     readonly secondsPerImage: number;
   };
-  /** Seconds of each stage, in the order they ran; 0 for a stage that was done before. */
+  /**
+   * Seconds of each stage, in the order they ended; 0 for one that was done before. Proposals are made beside the
+   * classifier's training: theirs are those that were waited for.
+   */
   readonly seconds: Readonly<Record<string, number>>;
   readonly adapter: AdapterDescription;
   /** Largest GPU memory in use, bytes. */
