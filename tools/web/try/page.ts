@@ -417,7 +417,7 @@ class TryPage implements MountedPage {
   /** Where images come from: files, and the run's data. */
   #sources(): HTMLElement {
     const { split, images } = this.#examples;
-    const { key, folder } = this.#app.source;
+    const { key } = this.#app.source;
     const thumbs = images.map((image) => {
       const src = this.#app.url('api', key, split, 'thumbs', `${image.id}.webp`);
       const picture = el('img', { src, alt: '', loading: 'lazy' });
@@ -437,7 +437,7 @@ class TryPage implements MountedPage {
         { class: 'bar' },
         this.#input,
         el('label', { class: 'button', for: 'try-file' }, 'Choose an image'),
-        images.length > 0 ? el('span', { class: 'muted' }, `or one of ${split} in ${folder}`) : null,
+        images.length > 0 ? el('span', { class: 'muted' }, `or one of the run’s ${split} images`) : null,
       ),
       el('ul', {}, thumbs),
     );
