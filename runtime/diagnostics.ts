@@ -1,9 +1,12 @@
 /** What is known of a defect in WGSL, shaped like a GPUCompilationMessage. */
 export interface Diagnostic {
+  /** What the compiler says. */
   readonly message: string;
   /** From 1; 0 where the place is not known. */
   readonly lineNum: number;
+  /** The column, from 1. */
   readonly linePos: number;
+  /** Columns that it is about. */
   readonly length?: number;
 }
 

@@ -6,9 +6,11 @@ export class SharedDevice<D> {
   readonly #open: () => Promise<D>;
   #opened: Promise<D> | undefined;
 
+  /** @param open Opens a device. */
   constructor(open: () => Promise<D>) {
     this.#open = open;
   }
+  /** The device; the same until {@link drop}. */
   get(): Promise<D> {
     return (this.#opened ??= this.#open());
   }
@@ -21,6 +23,7 @@ export class SharedDevice<D> {
 /** Nobody's tuning changes the kernels of tests. */
 export const openTestDevice = (): Promise<Device> => Device.open({ driver: testDriver(), tuning: 'off' });
 
+/** What {@link testDevice} shares. */
 export const sharedTestDevice = new SharedDevice(openTestDevice);
 
 /** The device that all tests of the process share. Its driver comes from $CIM_DRIVER, where there are such variables. */

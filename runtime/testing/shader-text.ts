@@ -3,9 +3,13 @@ import { ShapeError } from '../errors.ts';
 
 /** A buffer that the shader declares. */
 export interface Declaration {
+  /** The variable's name. */
   readonly name: string;
+  /** Its `@group`. */
   readonly group: number;
+  /** Its `@binding`. */
   readonly binding: number;
+  /** Its address space, or of a storage buffer its access. */
   readonly kind: 'uniform' | 'read' | 'read_write';
   /** The type as written, as `array<vec4f>`. */
   readonly type: string;

@@ -8,7 +8,9 @@ import type { Tensor } from '../tensor.ts';
 
 /** Something that a test must not leave behind. */
 export interface Finding {
+  /** Which check found it. */
   readonly kind: 'resources' | 'errors' | 'maps' | 'scopes' | 'loss';
+  /** What is wrong, and where it was made. */
   readonly message: string;
 }
 
@@ -20,6 +22,7 @@ interface Made {
   destroyed: boolean;
 }
 
+/** The watch of one test: from its construction to {@link finish}. */
 export class Watch {
   readonly #gpu: GPUDevice;
   readonly #device: Device | undefined;
