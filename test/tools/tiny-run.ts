@@ -38,13 +38,14 @@ export interface Told {
 export async function openTinyRun(
   data: string,
   out: string,
-  { recipe, strict = false }: { recipe?: Recipe; strict?: boolean } = {},
+  { recipe, strict = false, preview = 0 }: { recipe?: Recipe; strict?: boolean; preview?: number } = {},
 ): Promise<Run & { readonly told: Told }> {
   const told: Told = { work: [], warnings: [], notes: [] };
   const run = await openRun(await testDevice(), {
     data,
     out,
     strict,
+    preview,
     recipe: recipe ?? (await tinyRecipe()),
     report: {
       progress: (label, total) => {
