@@ -1,6 +1,13 @@
 import { create, globals } from 'webgpu';
 import { GpuUnavailableError, ReportedError } from '../errors.ts';
-import { type DriverChoice, type DriverName, driverOf, type FoundAdapter, type SoftwareDriver } from './driver.ts';
+import {
+  type DriverChoice,
+  type DriverName,
+  driverOf,
+  type FoundAdapter,
+  isDriverChoice,
+  type SoftwareDriver,
+} from './driver.ts';
 import { patiently } from './patience.ts';
 import { cacheFolder } from './software/cache.ts';
 import { cachedLavapipe, fetchLavapipe } from './software/lavapipe.ts';
@@ -82,15 +89,20 @@ const ATTEMPTS: Record<DriverChoice, readonly Attempt[]> = {
   swiftshader: [packagedSwiftshader, system(['swiftshader'], 'installed SwiftShader')],
 };
 
+/** What found a driver before: asking the others again would have the Vulkan loader complain of what it does not find. */
+const successful = new Map<DriverChoice, Attempt>();
+
 /**
  * The first adapter that can be had of the driver asked for. Only `lavapipe` downloads (once, see software/lavapipe.ts).
  * @throws GpuUnavailableError saying why each attempt failed.
  */
 export async function findNodeAdapter(choice: DriverChoice): Promise<FoundAdapter> {
   const failures: ReportedError[] = [];
-  for (const attempt of ATTEMPTS[choice]) {
+  const known = successful.get(choice);
+  for (const attempt of known ? [known, ...ATTEMPTS[choice]] : ATTEMPTS[choice]) {
     try {
       const found = await attempt();
+      if (isDriverChoice(found.driver)) successful.set(found.driver, attempt);
       const reason = [found.reason, ...failures.map((failure) => failure.message)].join('; ');
       return { ...found, reason, patiently };
     } catch (error) {

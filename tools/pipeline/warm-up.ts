@@ -53,7 +53,7 @@ export async function warmUpRecipe(device: Device, recipe: Recipe, own: RunSizes
 
 /** The kernels, found on a device of their own: the run's own neither waits nor counts the memory. */
 async function kernelsOf({ options }: Device, sizes: RecipeSizes): Promise<Record<'first' | 'others', Kernel[]>> {
-  const device = await Device.open({ ...options, trace: false });
+  const device = await Device.open({ ...options, driver: 'lavapipe', trace: false });
   try {
     return {
       first: device.kernelsOf(() => rehearseClassifierTraining(device, sizes)),
