@@ -23,4 +23,4 @@ export interface Platform {
 export const ADAPTER = ['runner/adapter.ts', 'describeAdapter'] as const;
 
 /** Milliseconds that one file may take. */
-export const FILE_TIMEOUT = 10 * 60_000;
+export const FILE_TIMEOUT = 15 * 60_000;
