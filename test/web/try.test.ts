@@ -26,6 +26,12 @@ import { temporaryFolder } from '../tools/tiny-run.ts';
 import { expectAccessible, openPage } from './open-app.ts';
 
 const test = suite('try');
+/**
+ * A small network that finds the instances of most pictures, without the state of its solver. Trained on the data of
+ * `cim demo` by `cim train --data runs/demo/data --out runs/small --preset demo --set name=try backbone.stemChannels=8
+ * 'backbone.stages=[{channels: 12, blocks: 1, stride: 2}, {channels: 20, blocks: 1, stride: 1}]'
+ * cim.region.channels=16 cim.region.hidden=48`.
+ */
 const NETWORK = path.join(path.dirname(fileURLToPath(import.meta.url)), 'network');
 const SIZE = { width: 192, height: 144 };
 const NAME = 'dropped.png';
