@@ -2,6 +2,7 @@
 import { Cim, lossParts } from '@cim/model/cim';
 import { Classifier } from '@cim/model/classify/classifier';
 import { classifierInput } from '@cim/model/classify/input';
+import { scoreViews, viewsBySize } from '@cim/model/infer/score-proposals';
 import { testPasses } from '@cim/model/infer/test-passes';
 import { OverlapCache } from '@cim/model/masks/index';
 import type { ParameterStore } from '@cim/model/nn/parameters';
@@ -96,7 +97,6 @@ export function rehearseNetwork(device: Device, { recipe, ...size }: RecipeSizes
   const overlaps = new OverlapCache(device);
   const seen = (view: SeenSample['view'], count: number): SeenSample[] =>
     Array.from({ length: count }, () => ({ sample, view }));
-  const longer = Math.max(width, height);
   const { view, imagesPerStep, imagesPerPass } = recipe.training;
   const views = view.type === 'resize' ? view.sizes.map((targetSize) => ({ flip: false, targetSize })) : [AS_IT_IS];
   for (const own of views) {
@@ -112,15 +112,8 @@ export function rehearseNetwork(device: Device, { recipe, ...size }: RecipeSizes
     }
   }
   rehearseUpdate(device, cim.parameters, recipe.solver);
-  const passes = testPasses(recipe.test, longer);
-  for (const targetSize of new Set(passes.map((pass) => pass.size))) {
-    const count = passes.filter((pass) => pass.size === targetSize).length;
-    device.scope(() => {
-      cim.forward(
-        new Tape(device, { recording: false }),
-        uploadBatch(device, seen({ flip: false, targetSize }, count)),
-      );
-    });
+  for (const [targetSize, flips] of viewsBySize(testPasses(recipe.test, Math.max(width, height)))) {
+    device.scope(() => void scoreViews(device, cim, sample.image, sample.proposals, targetSize, flips));
   }
   overlaps.dispose();
   cim.parameters.dispose();
