@@ -2,12 +2,18 @@
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { VARIANTS } from '@cim/kernels';
+import { axpy, VARIANTS } from '@cim/kernels';
+import { type Plan, step } from '@cim/kernels/plan';
+import * as reference from '@cim/kernels/reference';
 import { compressRuns, type Rle } from '@cim/model/evaluate/rle';
-import { testDevice, testDriver } from '@cim/runtime/testing';
+import { functional as F } from '@cim/runtime';
+import { randomArray, randomIntegers, testDevice, testDriver } from '@cim/runtime/testing';
 import { DataError } from '@cim/tools/errors';
 import { readJson } from '@cim/tools/formats/json-file';
 import { readSafetensors, type SafeTensor, writeSafetensors } from '@cim/tools/formats/safetensors';
+import { runOnSameBranches, runPinned } from '@cim/tools/verify/branches';
+import { operation } from '@cim/tools/verify/case';
+import type { Case } from '@cim/tools/verify/find-cases';
 import type { VariantsReport } from '@cim/tools/verify/variants';
 import { type VerifyReport, verify } from '@cim/tools/verify/verify';
 import { suite } from 'uvu';
@@ -224,6 +230,80 @@ test('with --each-variant the command runs every kernel that fits, and ends with
     assert.is(now.status, variant.startsWith('gemm.') ? 'failed' : status);
   }
   assert.match(bad.stdout, /FAIL {2}gemm\.quads\.16x4 +1 cases, 1 failed, .*\nFAIL {2}op_linear /);
+});
+
+/** A convolution with integers of which some sums are zero, and its gradients; times `factor`, which is right when it is 1. */
+async function writeKinks(name: string, factor: number): Promise<Case> {
+  const shape = { n: 1, ci: 16, h: 32, w: 32, co: 16, kh: 3, kw: 3, stride: 1, padding: 1, dilation: 1 };
+  const [features, taps] = [
+    [1, 16, 32, 32],
+    [16, 16, 3, 3],
+  ] as const;
+  const x = Float32Array.from(randomIntegers(features, 1, -4, 5));
+  const weight = Float32Array.from(randomIntegers(taps, 2, -2, 3));
+  // No sum is near zero but those of the first two channels.
+  const bias = Float32Array.from({ length: 16 }, (_, channel) => (channel < 2 ? 0 : 0.5));
+  const gout = randomArray(features, 3);
+  const y = reference.convForward(shape, x, weight, bias, true);
+  const dy = gout.map((gradient, i) => (y[i] > 0 ? gradient * factor : 0));
+  const tensor = (shape: readonly number[], data: ArrayLike<number>): SafeTensor => ({
+    dtype: 'F32',
+    shape,
+    data: Float32Array.from(data),
+  });
+  const file = join(folder, `${name}.safetensors`);
+  await writeSafetensors(file, {}, [
+    ['in.x', tensor(features, x)],
+    ['in.gout', tensor(features, gout)],
+    ['param.weight', tensor(taps, weight)],
+    ['param.bias', tensor([16], bias)],
+    ['out.y', tensor(features, y)],
+    ['grad.x', tensor(features, reference.convInputGradient(shape, dy, weight))],
+    ['grad.weight', tensor(taps, reference.convWeightGradient(shape, x, dy))],
+  ]);
+  const check = operation((tape, get) =>
+    F.conv2d(tape, get('in.x'), get('param.weight'), get('param.bias'), { padding: 1, relu: true }),
+  );
+  return { name, file, kind: { pattern: /^/, check } };
+}
+
+test('a gradient may be wrong where rounding puts a ReLU on the other side of zero, and nowhere else', async () => {
+  const variant = 'conv.forward.winograd4';
+  const kinks = await writeKinks('kinks', 1);
+  assert.is((await runPinned(device, 'conv.forward.direct', kinks)).status, 'passed');
+  const alone = await runPinned(device, variant, kinks);
+  assert.equal(
+    alone.comparisons.map(({ passed }) => passed),
+    [true, false, false],
+  );
+  const same = await runOnSameBranches(device, variant, kinks);
+  assert.is(same?.status, 'passed');
+  const { flipped, of } = same!.flips!;
+  assert.is(of, 16 * 32 * 32);
+  assert.ok(flipped >= 1 && flipped <= 16);
+
+  // Wrong gradients stay wrong on the same branches.
+  assert.is((await runOnSameBranches(device, variant, await writeKinks('wrong', 1.01)))?.status, 'failed');
+  // So do those of a kernel that computes something else: it turns outputs by more than rounding.
+  const { variants } = device;
+  const choose = variants.choose.bind(variants);
+  variants.choose = ((operation: Parameters<typeof choose>[0]) => {
+    const candidate = choose(operation);
+    if (candidate.name !== variant) return candidate;
+    const plan = (options: unknown): Plan => {
+      const { steps, ...rest } = candidate.plan(options);
+      const more = step(axpy({ n: 16 * 32 * 32, a: 1e-3, accumulate: true }), { x: 'x', y: 'y' });
+      return { ...rest, steps: [...steps, more] };
+    };
+    return { ...candidate, plan };
+  }) as typeof choose;
+  try {
+    assert.is(await runOnSameBranches(device, variant, kinks), undefined);
+  } finally {
+    variants.choose = choose;
+  }
+  // Without another side there is no excuse.
+  assert.is(await runOnSameBranches(device, 'conv.forward.direct', kinks), undefined);
 });
 
 test('a folder that is missing or holds no golden file is refused', async () => {

@@ -1,9 +1,12 @@
-import { type Device, isParameter, Tape, type Tensor } from '@cim/runtime';
+import { type Device, isParameter, type Tape, type Tensor } from '@cim/runtime';
 import { type Comparison, compare, type Tolerance, tolerances } from './compare.ts';
 import type { Golden } from './golden.ts';
 
-/** Runs the real kernels on the inputs of one golden file and compares every output it has. */
-export type Check = (device: Device, golden: Golden) => Promise<Comparison[]>;
+/**
+ * Runs the real kernels on the inputs of one golden file and compares every output it has. Where ReLUs are, `newTape` makes
+ * the tape of what gradients are compared of.
+ */
+export type Check = (device: Device, golden: Golden, newTape: () => Tape) => Promise<Comparison[]>;
 
 /** A kind of golden .safetensors file: which names it covers (without the ending) and how to run it. */
 export interface GoldenKind {
@@ -37,8 +40,8 @@ export function operation(
   outputTolerance: Tolerance = tolerances.operation,
   gradientTolerance: Tolerance = tolerances.operationGradient,
 ): Check {
-  return async (device, golden) => {
-    const tape = new Tape(device);
+  return async (device, golden, newTape) => {
+    const tape = newTape();
     const used = new Map<string, Tensor>();
     const get = (name: string): Tensor => {
       let tensor = used.get(name);

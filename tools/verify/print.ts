@@ -17,15 +17,18 @@ export function caseLines({ case: name, status, comparisons, error, seconds }: C
   ];
 }
 
-/** A variant for a person, and its cases that failed. */
-export function variantLines({ variant, status, cases, failures, worst }: VariantResult): string[] {
+/** A variant for a person, and its cases that failed or ran on given branches. */
+export function variantLines({ variant, status, cases, failures, flipped, worst }: VariantResult): string[] {
   const head = `${MARKS[status].padEnd(5)} ${variant.padEnd(32)}`;
   if (cases.length === 0) return [head.trimEnd()];
   const counts = `${String(cases.length).padStart(4)} cases, ${failures.length} failed`;
   const error = worst
     ? `, worst error ${errorRatio(worst).toPrecision(2)} of tolerance (${worst.case} ${worst.tensor})`
     : '';
-  return [`${head} ${counts}${error}`, ...failures.flatMap((result) => caseLines(result, false))];
+  const notes = flipped.map(
+    ({ case: name, flips }) => `      ${name}: ${flips!.flipped} of ${flips!.of} ReLU outputs within rounding of zero`,
+  );
+  return [`${head} ${counts}${error}`, ...notes, ...failures.flatMap((result) => caseLines(result, false))];
 }
 
 const describe = ({ tensor, maxError, tolerance }: Comparison): string =>

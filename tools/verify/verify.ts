@@ -1,5 +1,6 @@
-import type { Device } from '@cim/runtime';
+import { type Device, Tape } from '@cim/runtime';
 import { DataError } from '../errors.ts';
+import type { Flips } from './branches.ts';
 import type { CaseKind } from './case.ts';
 import { coco } from './cases/coco.ts';
 import { detections } from './cases/detections.ts';
@@ -44,6 +45,8 @@ export interface CaseResult {
   readonly case: string;
   readonly status: 'passed' | 'failed' | 'not covered';
   readonly comparisons: readonly Comparison[];
+  /** Where it ran on branches that were given, see `runOnSameBranches`. */
+  readonly flips?: Flips;
   /** Why the case could not be run to its end. */
   readonly error?: string;
   readonly seconds: number;
@@ -93,13 +96,17 @@ export function reportOf(cases: readonly CaseResult[]): VerifyReport {
 }
 
 /** Runs one case; whatever goes wrong is part of the result. */
-export async function runCase(device: Device, { name, file, kind }: Case): Promise<CaseResult> {
+export async function runCase(
+  device: Device,
+  { name, file, kind }: Case,
+  newTape = () => new Tape(device),
+): Promise<CaseResult> {
   const begin = performance.now();
   const seconds = (): number => (performance.now() - begin) / 1000;
   if (!kind) return { case: name, status: 'not covered', comparisons: [], seconds: seconds() };
   try {
     const comparisons = await ('check' in kind
-      ? kind.check(device, await readGolden(file))
+      ? kind.check(device, await readGolden(file), newTape)
       : kind.checkFile(file, device));
     await device.check();
     const passed = comparisons.length > 0 && comparisons.every((c) => c.passed);

@@ -6,7 +6,7 @@ import {
   type VggConfig,
 } from '@cim/model/backbone/index';
 import { ParameterStore } from '@cim/model/nn/parameters';
-import { Generator, isParameter, Tape } from '@cim/runtime';
+import { Generator, isParameter } from '@cim/runtime';
 import type { CaseKind, Check } from '../case.ts';
 import { type Comparison, compare, type Tolerance, tolerances } from '../compare.ts';
 import type { Golden } from '../golden.ts';
@@ -83,11 +83,11 @@ const vggConfigOf = (golden: Golden): VggConfig => ({
 /** A backbone alone: its output, what it shows of its inside, and the gradients of its parameters. */
 const backboneCheck =
   (configOf: (golden: Golden) => BackboneConfig): Check =>
-  async (device, golden) => {
+  async (device, golden, newTape) => {
     const store = new ParameterStore(device, new Generator(0));
     const backbone = createBackbone(store.scope(), configOf(golden));
     await golden.load(store);
-    const tape = new Tape(device);
+    const tape = newTape();
     const stages = new Map<string, Promise<ArrayLike<number>>>();
     const y = tape.keep(
       backbone.forward({ tape, batchStatistics: false }, golden.tensor(device, 'in.x'), (name, tensor) => {

@@ -84,10 +84,10 @@ async function checkInference(device: Device, golden: Golden): Promise<Compariso
 }
 
 /** A training step of the classifier: loss, gradients, running statistics. */
-async function checkTraining(device: Device, golden: Golden): Promise<Comparison[]> {
+async function checkTraining(device: Device, golden: Golden, newTape: () => Tape): Promise<Comparison[]> {
   const classifier = await fcResNet(device, golden);
   const { parameters } = classifier;
-  const tape = new Tape(device);
+  const tape = newTape();
   const batchStatistics = golden.option<boolean>('bn_training');
   const maps = tape.keep(classifier.responses({ tape, batchStatistics }, golden.tensor(device, 'in.x')));
   const { aggregation, peakMap } = F.peakStimulation(tape, maps);
@@ -176,5 +176,8 @@ async function checkCanvas(device: Device, golden: Golden): Promise<Comparison[]
 export const prm: CaseKind[] = [
   { pattern: /^prm_infer_/, check: (device, golden) => checkInference(device, golden.renamed(ownName)) },
   { pattern: /^prm_open_transform/, check: checkCanvas },
-  { pattern: /^prm_train_/, check: (device, golden) => checkTraining(device, golden.renamed(ownName)) },
+  {
+    pattern: /^prm_train_/,
+    check: (device, golden, newTape) => checkTraining(device, golden.renamed(ownName), newTape),
+  },
 ];
