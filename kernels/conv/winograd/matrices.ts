@@ -53,7 +53,44 @@ function polynomial(roots: readonly number[]): number[] {
   return coefficients;
 }
 
-/** WGSL statements of matrix·d·matrixᵀ: d[i][j] names a value; the result's are `${name}${i}_${j}`. */
+/**
+ * WGSL of matrix·d·matrixᵀ that takes d in a loop over its columns, and may give the result in one over its rows. They are
+ * to run to bounds known only at run time, the same for all invocations: unrolled or diverging, they compile many times
+ * slower on software GPUs. Values move on from variable to variable, as arrays indexed at run time would spill to memory.
+ */
+export interface Transform {
+  /** Declares the variables, before the loops. */
+  readonly variables: string;
+  /** In each turn of the first loop: takes d0, d1, …, the next column of d. */
+  readonly takeColumn: string;
+  /** After the first loop: the result's elements as expressions. */
+  readonly result: readonly (readonly string[])[];
+  /** Instead, in each turn of the second: declares v0, v1, …, the next row of the result. */
+  readonly nextRow: string;
+}
+
+export function transformBy(matrix: Matrix): Transform {
+  const columns = matrix[0].map((_, j) => j);
+  const cells = (at: (i: number, j: number) => string): string =>
+    matrix.map((_, i) => columns.map((j) => at(i, j)).join(' ')).join('\n');
+  const last = { row: matrix.length - 1, column: columns.length - 1 };
+  const column = columns.map((j) => `d${j}`);
+  const result = matrix.map((_, i) => {
+    const row = columns.map((j) => `c${i}_${j}`);
+    return matrix.map((weights) => combination(weights, row));
+  });
+  return {
+    variables: cells((i, j) => `var c${i}_${j} = 0.0;`),
+    takeColumn: cells((i, j) => `c${i}_${j} = ${j < last.column ? `c${i}_${j + 1}` : combination(matrix[i], column)};`),
+    result,
+    nextRow: [
+      ...result[0].map((value, j) => `var v${j} = ${value};`),
+      cells((i, j) => (i < last.row ? `c${i}_${j} = c${i + 1}_${j};` : '')),
+    ].join('\n'),
+  };
+}
+
+/** The same unrolled, which runs faster where d is as small as a filter: d[i][j] names a value; the result's are `${name}${i}_${j}`. */
 export function transformed(matrix: Matrix, d: readonly (readonly string[])[], name: string): string {
   const size = d[0].length;
   const rows = matrix.map((row, i) =>

@@ -15,7 +15,7 @@ import {
   wgsl,
   write,
 } from '../../kernel.ts';
-import { type Matrix, transformed } from './matrices.ts';
+import { type Matrix, transformBy, transformed } from './matrices.ts';
 
 const WORKGROUP = 64;
 /** Columns and channels of a workgroup, where a grid has both as its axes: divisions are slow on software GPUs. */
@@ -68,14 +68,24 @@ const PLANE_HEAD = `
 @compute @workgroup_size(${COLUMNS}, ${CHANNELS})
 fn main(@builtin(global_invocation_id) gid: vec3u) {`;
 
+const each = (count: number, at: (i: number) => string): string =>
+  Array.from({ length: count }, (_, i) => at(i)).join('\n');
 const grid2 = (rows: number, columns: number, at: (i: number, j: number) => string): string[][] =>
   Array.from({ length: rows }, (_, i) => Array.from({ length: columns }, (_, j) => at(i, j)));
 const lines = (cells: readonly (readonly string[])[]): string => cells.map((row) => row.join(' ')).join('\n');
-/** Writes a value of every point, `stride` elements apart. */
-const storePoints = (points: number, target: string, name: string): string =>
-  lines(grid2(points, points, (i, j) => `${target}[at + ${i * points + j}u * stride] = ${name}${i}_${j};`));
-const loadPoints = (points: number, source: string): string =>
-  lines(grid2(points, points, (i, j) => `let d${i}_${j} = ${source}[at + ${i * points + j}u * stride];`));
+/** Writes the value of every point, `stride` elements apart. */
+const storePoints = (values: readonly (readonly string[])[]): string =>
+  values
+    .flat()
+    .map((value, point) => `domain[at + ${point}u * stride] = ${value};`)
+    .join('\n');
+/** WGSL: takes the columns of `points` points, which are `stride` elements apart from `at` on. */
+const loadColumns = (takeColumn: string, points: number): string => `
+  for (var j = 0u; j < u.points; j++) {
+    let first = at + j * stride;
+    ${each(points, (i) => `let d${i} = domain[first + ${i * points}u * stride];`)}
+    ${takeColumn}
+  }`;
 
 /**
  * domain[p, c, t], or with `channelsLast` domain[p, t, c], = (matrix·tile·matrixᵀ)[p], zero for channels and columns beyond
@@ -90,11 +100,12 @@ export function winogradTiles(
   const { matrix } = transform;
   const points = matrix.length;
   const size = matrix[0].length;
+  const { variables, takeColumn, result } = transformBy(matrix);
   return defineKernel({
     name: `conv.winograd.${transform.name}`,
     constants: { points, size, channelsLast: grid.channelsLast },
     bindings: { image: read(), domain: write() },
-    uniforms: { ...tileUniforms(grid, range), origin: i32(grid.origin), rows: u32(grid.rows) },
+    uniforms: { ...tileUniforms(grid, range), origin: i32(grid.origin), rows: u32(grid.rows), size: u32(size) },
     grid: grid.channelsLast ? planeGrid(grid.rows, range.columns) : planeGrid(range.columns, grid.rows),
     flops: grid.rows * range.columns * points * (points + size) * 2,
     bytes: 4 * grid.rows * range.columns * (points * points + size * size),
@@ -111,25 +122,21 @@ export function winogradTiles(
   if (c >= u.rows || t >= u.columns) { return; }
   let real = c < u.channels && t < u.count;
 ${PLACE}
-  let height = i32(u.height);
   let width = i32(u.width);
-  ${Array.from({ length: size }, (_, j) => `let in${j} = real && x + ${j} >= 0 && x + ${j} < width;`).join('\n')}
-  ${Array.from({ length: size }, (_, i) => {
-    const loads = Array.from(
-      { length: size },
-      (_, j) => `let d${i}_${j} = select(0.0, image[row${i} + u32(x + ${j})], inY${i} && in${j});`,
-    );
-    return `let inY${i} = y + ${i} >= 0 && y + ${i} < height;
-  let row${i} = plane + u32(y + ${i}) * u.width;
-  ${loads.join('\n')}`;
-  }).join('\n')}
-  ${transformed(
-    matrix,
-    grid2(size, size, (i, j) => `d${i}_${j}`),
-    'v',
+  ${each(
+    size,
+    (i) => `let row${i} = plane + u32(y + ${i}) * u.width;
+  let in${i} = real && y + ${i} >= 0 && y + ${i} < i32(u.height);`,
   )}
+  ${variables}
+  for (var j = 0; j < i32(u.size); j++) {
+    let inside = x + j >= 0 && x + j < width;
+    let column = u32(x + j);
+    ${each(size, (i) => `let d${i} = select(0.0, image[row${i} + column], in${i} && inside);`)}
+    ${takeColumn}
+  }
   let stride = u.rows * u.columns;
-  ${storePoints(points, 'domain', 'v')}
+  ${storePoints(result)}
 }`,
   });
 }
@@ -147,12 +154,15 @@ export function winogradImage(
   const { matrix } = transform;
   const size = matrix.length;
   const points = matrix[0].length;
+  const { variables, takeColumn, nextRow } = transformBy(matrix);
   return defineKernel({
     name: `conv.winograd.${transform.name}`,
     constants: { points, size },
     bindings: { domain: read(), bias: read(), residual: read(), image: write() },
     uniforms: {
       ...tileUniforms(grid, range),
+      size: u32(size),
+      points: u32(points),
       origin: i32(0),
       useBias: u32(bias ? 1 : 0),
       residual: u32(residual ? 1 : 0),
@@ -168,20 +178,17 @@ export function winogradImage(
   if (c >= u.channels || t >= u.count) { return; }
   let at = c * u.columns + t;
   let stride = u.channels * u.columns;
-  ${loadPoints(points, 'domain')}
-  ${transformed(
-    matrix,
-    grid2(points, points, (i, j) => `d${i}_${j}`),
-    'v',
-  )}
+  ${variables}
+  ${loadColumns(takeColumn, points)}
 ${PLACE}
-  var results = array<f32, ${size * size}>(${grid2(size, size, (i, j) => `v${i}_${j}`).flat()});
   let shift = select(0.0, bias[c], u.useBias == 1u);
-  // Loops to a bound known only at run time: unrolled, the guarded stores compile many times slower.
-  for (var dy = 0u; dy < min(${size}u, u.height - u32(y)); dy++) {
-    for (var dx = 0u; dx < min(${size}u, u.width - u32(x)); dx++) {
+  for (var dy = 0u; dy < u.size; dy++) {
+    ${nextRow}
+    for (var dx = 0u; dx < u.size; dx++) {
+      var v = v0 + shift;
+      ${each(size - 1, (j) => `v${j} = v${j + 1};`)}
+      if (u32(y) + dy >= u.height || u32(x) + dx >= u.width) { continue; }
       let to = plane + (u32(y) + dy) * u.width + u32(x) + dx;
-      var v = results[dy * ${size}u + dx] + shift;
       if (u.residual == 1u) { v += residual[to]; }
       if (u.relu == 1u) { v = max(v, 0.0); }
       if (u.accumulate == 1u) { v += image[to]; }
@@ -248,7 +255,7 @@ export function winogradWeight(
   )}
   let at = i;
   let stride = u.rows * u.columns;
-  ${storePoints(points, 'domain', 'v')}
+  ${storePoints(grid2(points, points, (i, j) => `v${i}_${j}`))}
 }`,
   });
 }
@@ -261,11 +268,12 @@ export function winogradWeightGradient(
 ): Kernel<'domain' | 'dw'> {
   const taps = matrix.length;
   const points = matrix[0].length;
+  const { variables, takeColumn, result } = transformBy(matrix);
   return defineKernel({
     name: 'conv.winograd.weightGradient',
     constants: { points, taps },
     bindings: { domain: read(), dw: write() },
-    uniforms: { filters: u32(filters), accumulate: u32(accumulate ? 1 : 0) },
+    uniforms: { filters: u32(filters), points: u32(points), accumulate: u32(accumulate ? 1 : 0) },
     grid: linearGrid(filters, WORKGROUP),
     flops: filters * taps * (points + taps) * 2,
     bytes: 4 * filters * (points * points + taps * taps),
@@ -273,19 +281,13 @@ export function winogradWeightGradient(
   if (i >= u.filters) { return; }
   let at = i;
   let stride = u.filters;
-  ${loadPoints(points, 'domain')}
-  ${transformed(
-    matrix,
-    grid2(points, points, (i, j) => `d${i}_${j}`),
-    'v',
-  )}
+  ${variables}
+  ${loadColumns(takeColumn, points)}
   let to = i * ${taps * taps}u;
-  ${lines(
-    grid2(taps, taps, (i, j) => {
-      const target = `dw[to + ${i * taps + j}u]`;
-      return `${target} = v${i}_${j} + select(0.0, ${target}, u.accumulate == 1u);`;
-    }),
-  )}
+  ${each(taps * taps, (tap) => {
+    const target = `dw[to + ${tap}u]`;
+    return `${target} = ${result.flat()[tap]} + select(0.0, ${target}, u.accumulate == 1u);`;
+  })}
 }`,
   });
 }
