@@ -25,6 +25,8 @@ export async function runSuites(load: () => Promise<unknown>): Promise<Report> {
     report.failed += total - passed;
     report.skipped += skipped;
     if (messages !== true) errors.push(messages);
+    // uvu drops the errors of hooks.
+    else if (passed < total) errors.push(`${total - passed} tests did not run: a hook before them failed.`);
   }
   if (report.passed + report.failed + report.skipped === 0) return crash('The file has no tests.');
   return { ...report, errors: errors.join('\n') };

@@ -37,11 +37,15 @@ test('bars are hidden until the work is waited for, messages are not', async () 
   assert.equal(lines, ['odd', 'Work of 3', '+2 half', '+1 ', 'end']);
 });
 
-test('what is done before it is waited for shows no bar', async () => {
+test('what is done before it is waited for shows its bar at the end', async () => {
   const { report, lines } = recorder();
-  const work = beside(report, async (own) => own.progress('Work', 1).stop());
+  const work = beside(report, async (own) => {
+    const bar = own.progress('Work', 2);
+    bar.advance(2);
+    bar.stop();
+  });
   await work.finish();
-  assert.equal(lines, []);
+  assert.equal(lines, ['Work of 2', '+2 ', 'end']);
 });
 
 test('it is told to stop and waited for; a failure surfaces where the result is asked for', async () => {

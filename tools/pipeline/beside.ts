@@ -39,7 +39,7 @@ export function beside<T>(report: Reporter, work: (report: Reporter, signal: Abo
   };
 }
 
-/** Counts until it is shown; what is done by then was never seen and is not shown. */
+/** Counts until it is shown; what is done by then is shown at its end. */
 class HiddenProgress implements Progress {
   readonly #open: () => Progress;
   #bar: Progress | undefined;
@@ -52,9 +52,9 @@ class HiddenProgress implements Progress {
   }
 
   show(): void {
-    if (this.#stopped) return;
     this.#bar = this.#open();
     if (this.#done > 0) this.#bar.advance(this.#done, this.#note);
+    if (this.#stopped) this.#bar.stop();
   }
 
   advance(steps = 1, note?: string): void {
