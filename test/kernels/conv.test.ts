@@ -39,12 +39,14 @@ async function check(device: Device, s: kernels.ConvShape, on = device.target, n
   const dx = reference.convInputGradient(s, dy, weight);
   const dw = reference.convWeightGradient(s, x, dy);
   const [oldX, oldW] = [randomArray([x.length], 5), randomArray([weight.length], 6)];
+  // Between the ends of the epilogue only strides of 1 go: every setting of it compiles all candidates anew.
+  const partly = s.stride === 1;
   for (const { name, plan } of chosen(kernels.convForwardCandidates(s, on))) {
     const forward = (epilogue: kernels.ConvEpilogue) =>
       execute(device, plan(epilogue), { x, weight, bias, residual }, 'y', plain.length);
     expectClose(await forward({}), plain, {}, name);
-    expectClose(await forward({ bias: true, relu: true }), rectified, {}, `${name} with bias and ReLU`);
-    expectClose(await forward({ residual: true }), added, {}, `${name} with a residual`);
+    if (partly) expectClose(await forward({ bias: true, relu: true }), rectified, {}, `${name} with bias and ReLU`);
+    if (partly) expectClose(await forward({ residual: true }), added, {}, `${name} with a residual`);
     expectClose(await forward({ bias: true, residual: true, relu: true }), all, {}, `${name} with all`);
   }
   const sumX = dx.map((v, i) => v + oldX[i]);
