@@ -256,10 +256,15 @@ class Runner {
     return undefined;
   }
 
-  /** @throws ShaderDefectError when so many runs on the same poison do not give the same. */
-  async repeat(first: Results, times: number): Promise<void> {
+  /** @throws ShaderDefectError when so many runs of the same on the same poison do not give the same. */
+  async repeat(
+    first: Results,
+    times: number,
+    record: Recorder = this.#work.record,
+    poisoning: Poisoning = () => 0,
+  ): Promise<void> {
     for (let i = 0; i < times; i++) {
-      const difference = this.difference(first, await this.execute(this.#work.record, () => 0), true);
+      const difference = this.difference(first, await this.execute(record, poisoning), true);
       if (difference) throw race(this.#work, difference);
     }
   }
@@ -271,8 +276,12 @@ class Runner {
   async explain(first: Results, found: Difference): Promise<never> {
     const work = this.#work;
     const changes = async (record: Recorder, poisoning: Poisoning): Promise<Difference | undefined> => {
-      const difference = this.difference(first, await this.execute(record, poisoning), record === work.record);
-      if (difference) await this.repeat(first, RACING_RUNS);
+      const results = await this.execute(record, poisoning);
+      const difference = this.difference(first, results, record === work.record);
+      if (!difference) return undefined;
+      // A race between workgroups may differ by chance.
+      await this.repeat(first, RACING_RUNS);
+      await this.repeat(results, RACING_RUNS, record, poisoning);
       return difference;
     };
     await this.repeat(first, RACING_RUNS);
