@@ -106,7 +106,7 @@ const base = { n: 2, ci: 5, h: 9, w: 11, co: 7, kh: 3, kw: 3, stride: 1, padding
 
 gpuTest('convolutions of larger blocks', async ({ device }) => {
   await checkConv(device, { ...base, n: 3, ci: 9, co: 67, h: 7, w: 7 }, ONE_OF_EACH);
-  await checkConv(device, { ...base, ci: 12, co: 36, h: 8, w: 6, kh: 1, kw: 1, padding: 0 }, ONE_OF_EACH);
+  await checkConv(device, { ...base, ci: 12, co: 36, h: 8, w: 6, kh: 1, kw: 1, padding: 0 }, /\.64x64x8x4$/);
 });
 
 for (const [name, s] of Object.entries({
