@@ -25,7 +25,15 @@ export async function launchBrowser(): Promise<Browser> {
   // Chromium refuses its sandbox to root; the pages are ours.
   const args = ['--no-sandbox', '--disable-quic', ...QUIET, ...SWIFTSHADER];
   try {
-    return await chromium.launch({ executablePath, args, headless: true, timeout: LAUNCH_TIMEOUT });
+    return await chromium.launch({
+      executablePath,
+      args,
+      headless: true,
+      timeout: LAUNCH_TIMEOUT,
+      // Playwright would close the browser and let the process live on; without, both end.
+      handleSIGTERM: false,
+      handleSIGHUP: false,
+    });
   } catch (cause) {
     const why = (cause as Error).message.split('\n')[0];
     throw new BrowserUnavailableError(
