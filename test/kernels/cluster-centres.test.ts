@@ -62,7 +62,7 @@ for (const [name, given] of Object.entries(CASES)) {
 
 gpuTest('the same of 1200 proposals', async ({ device }) => {
   const [, { list }] = await check(device, 'large', makeCase({ n: 1200, classes: 3, positives: 3 }, 1));
-  assert.ok(list.length > 10);
+  assert.ok(list.length > 3);
 });
 
 gpuTest('1200 proposals of one score, in pairs', async ({ device }) => {
