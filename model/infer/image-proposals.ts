@@ -1,15 +1,12 @@
 /** The proposals of one image as inference and training take them. */
+
 import { encodeRle, type Rle } from '../evaluate/rle.ts';
 import { clipBoxes, cropPackedMaskArea, scaledBoxes, scaledMask } from '../masks/index.ts';
+import type { Size } from '../prm/resample.ts';
 import { packProposals, proposalBoxes, proposalMask } from '../proposals/masks.ts';
 import type { Proposals } from '../proposals/proposals.ts';
 import { REGION_SIZE } from '../region/mask-fuse.ts';
 import type { HostProposals } from '../train/sample.ts';
-
-interface Size {
-  readonly width: number;
-  readonly height: number;
-}
 
 /** An image as the stages work on it, in pixels, and its size in the file. */
 export interface WorkingSize extends Size {

@@ -1,9 +1,6 @@
 /** Masks and boxes at another size: nearest pixels. */
 
-interface Size {
-  readonly width: number;
-  readonly height: number;
-}
+import type { Size } from '../prm/resample.ts';
 
 /** For each pixel along the target the source pixel that its centre falls into. */
 function nearestPixels(from: number, to: number): Uint32Array {

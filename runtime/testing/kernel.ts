@@ -5,13 +5,12 @@ import { ShapeError } from '../errors.ts';
 import { type DType, dtypeOfElement, type TypedArray, toTyped } from '../tensor.ts';
 import { type Operand, type Recorder, runGuarded } from './guarded.ts';
 import type { BufferContent, GuardOptions } from './shader.ts';
-import { clampIndices, reverseInvocations } from './shader-text.ts';
+import { clampIndices, rewritten } from './shader-text.ts';
 
 /**
  * Runs a kernel on host arrays and returns the outputs. An output given as a number is its size: it starts filled with
  * poison and must be written completely; an output given as an array starts with those values. Every buffer lies
- * between
- * guard zones, and the kernel runs three times: see {@link runGuarded}.
+ * between guard zones, and the kernel runs three times: see {@link runGuarded}.
  * @throws ShaderDefectError when it reads or writes where it must not, ValidationError when it does not compile.
  * @example
  * ```ts
@@ -49,8 +48,8 @@ export async function executePlan(
   const operands = operandsOf(plan, buffers, options);
   const recorder = async (rewrite: (kernel: Kernel) => Kernel): Promise<Recorder> => {
     const dispatches = steps.map(({ kernel, tensors }) => {
-      const rewritten = rewrite(kernel);
-      return { ...device.pipelines.get(rewritten), kernel: rewritten, tensors };
+      const own = rewrite(kernel);
+      return { ...device.pipelines.get(own), kernel: own, tensors };
     });
     await device.pipelines.validated();
     return (pass, bindings) => {
@@ -99,10 +98,7 @@ function withText(kernel: Kernel, name: string, wgsl: string): Kernel {
   return { ...rest, key: `${kernel.key}|${name}`, wgsl };
 }
 const clamped = (kernel: Kernel): Kernel => withText(kernel, 'clamped', clampIndices(kernel.wgsl));
-const reversed = (kernel: Kernel): Kernel => {
-  const text = clampIndices(kernel.wgsl);
-  return withText(kernel, 'reversed', reverseInvocations(text, 'main') ?? text);
-};
+const reversed = (kernel: Kernel): Kernel => withText(kernel, 'reversed', rewritten(kernel.wgsl, 'main'));
 
 /** What the kernels of a plan bind, by the plan's names: an operand may be bound several times, as different elements. */
 function operandsOf(

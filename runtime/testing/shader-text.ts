@@ -147,3 +147,9 @@ export function reverseInvocations(code: string, entryPoint: string): string | u
   const body = text.indexOf('{', end);
   return `${text.slice(0, open + 1)}${parameters.join(',')}${text.slice(end, body + 1)} ${lines.join(' ')}${text.slice(body + 1)}`;
 }
+
+/** The WGSL for another run: indices clamped, and invocations in reverse order where that can be told from the text. */
+export function rewritten(code: string, entryPoint: string): string {
+  const clamped = clampIndices(code);
+  return reverseInvocations(clamped, entryPoint) ?? clamped;
+}

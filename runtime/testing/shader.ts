@@ -2,14 +2,7 @@ import { compilationErrors, quotePipelineError } from '../diagnostics.ts';
 import { ShapeError, ValidationError } from '../errors.ts';
 import { type DType, dtypeOf, type TypedArray, toTyped } from '../tensor.ts';
 import { type Bindings, type Operand, runGuarded } from './guarded.ts';
-import {
-  clampIndices,
-  type Declaration,
-  declarations,
-  entryPoints,
-  measures,
-  reverseInvocations,
-} from './shader-text.ts';
+import { clampIndices, type Declaration, declarations, entryPoints, measures, rewritten } from './shader-text.ts';
 
 /** A compute shader and how to dispatch it. */
 export interface Shader {
@@ -83,14 +76,13 @@ export async function runShader(
     };
   };
   const { rewrite = true, repeats } = options;
-  const clamped = clampIndices(code);
   return runGuarded(gpu, {
     label: `The shader ${entryPoint}`,
     operands,
     repeats,
     record: await compile(code),
-    clamped: rewrite ? () => compile(clamped) : undefined,
-    rewritten: rewrite ? await compile(reverseInvocations(clamped, entryPoint) ?? clamped) : undefined,
+    clamped: rewrite ? () => compile(clampIndices(code)) : undefined,
+    rewritten: rewrite ? await compile(rewritten(code, entryPoint)) : undefined,
   });
 }
 

@@ -1,6 +1,7 @@
 /** How close the memory that a training step takes is to the least it could take. */
-import { Cim, lossParts } from '@cim/model/cim';
+import { lossParts } from '@cim/model/cim';
 import { OverlapCache } from '@cim/model/masks/index';
+import { createCim } from '@cim/model/recipe/networks';
 import type { Recipe } from '@cim/model/recipe/recipe';
 import { Solver } from '@cim/model/solver/solver';
 import { uploadBatch, uploadSupervision } from '@cim/model/train/sample';
@@ -24,7 +25,7 @@ export interface StepMemory {
  */
 export function measureStepMemory(device: Device, { recipe, ...size }: SampleSize & { recipe: Recipe }): StepMemory {
   const { memory } = device;
-  const cim = new Cim(device, { ...recipe.cim, classes: size.classes, backbone: recipe.backbone }, null);
+  const cim = createCim(device, recipe, size.classes, null);
   const solver = new Solver(device, cim.parameters, recipe.solver);
   const overlaps = new OverlapCache(device);
   const sample = madeUpSample(size);

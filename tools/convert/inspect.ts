@@ -1,7 +1,6 @@
 /** Which network takes the weights of a file, key by key. */
-import { Cim } from '@cim/model/cim';
-import { Classifier } from '@cim/model/classify/classifier';
 import type { ParameterStore } from '@cim/model/nn/parameters';
+import { createCim, createClassifier } from '@cim/model/recipe/networks';
 import type { Recipe } from '@cim/model/recipe/recipe';
 import type { PublishedWeights } from '@cim/model/weights/published';
 import { type Device, Generator } from '@cim/runtime';
@@ -43,12 +42,10 @@ function networkFor(
   state: ReadonlyMap<string, LazyArray>,
 ): ParameterStore {
   const rows = (end: string): number => [...state].find(([key]) => key.endsWith(end))?.[1].shape[0] ?? 0;
-  const { classifier, backbone } = recipe;
   if (kind === 'prm-resnet50' || kind === 'prm-vgg16') {
-    const config = { ...classifier, backbone: classifier.backbone ?? backbone, classes: rows('classifier.0.weight') };
-    return new Classifier(device, config, new Generator(0)).parameters;
+    return createClassifier(device, recipe, rows('classifier.0.weight'), new Generator(0)).parameters;
   }
   // A checkpoint's classes, with the background; other weights have none.
   const classes = Math.max(1, rows('cls_iou_model.classifier.weight') - 1);
-  return new Cim(device, { ...recipe.cim, backbone, classes }, null).parameters;
+  return createCim(device, recipe, classes, null).parameters;
 }

@@ -1,12 +1,16 @@
 /** The stages of a recipe on made-up data, for their kernels: run within `device.kernelsOf`. */
-import { Cim, lossParts } from '@cim/model/cim';
-import { Classifier } from '@cim/model/classify/classifier';
+import { lossParts } from '@cim/model/cim';
 import { classifierInput } from '@cim/model/classify/input';
-import { scoreViews, viewsBySize } from '@cim/model/infer/score-proposals';
+import {
+  blankImage,
+  rehearsePeaks,
+  rehearseScoring,
+  rehearseProposals as rehearseSuperpixels,
+} from '@cim/model/infer/rehearse';
 import { testPasses } from '@cim/model/infer/test-passes';
 import { OverlapCache } from '@cim/model/masks/index';
 import type { ParameterStore } from '@cim/model/nn/parameters';
-import { recordSegmentation } from '@cim/model/proposals/superpixels';
+import { createCim, createClassifier } from '@cim/model/recipe/networks';
 import type { Recipe } from '@cim/model/recipe/recipe';
 import { Solver, type SolverConfig } from '@cim/model/solver/solver';
 import { badGradients } from '@cim/model/train/loop';
@@ -18,7 +22,7 @@ import {
   uploadImage,
   uploadSupervision,
 } from '@cim/model/train/sample';
-import { type Device, Generator, Tape } from '@cim/runtime';
+import { type Device, Tape } from '@cim/runtime';
 import { madeUpSample, type SampleSize } from '../step/sample.ts';
 
 export interface RecipeSizes extends SampleSize {
@@ -43,8 +47,8 @@ const AS_IT_IS: Augmentation = {
 /** Stage 1: a step of its training, where it is trained. */
 export function rehearseClassifierTraining(device: Device, { recipe, classes, ...size }: RecipeSizes): void {
   const { training, canvas, solver } = recipe.classifier;
-  const classifier = createClassifier(device, recipe, classes);
-  const image = blank(canvas ?? size);
+  const classifier = createClassifier(device, recipe, classes, null);
+  const image = blankImage(canvas ?? size);
   for (const count of training.steps > 0 ? passSizes(training.batch, training.imagesPerPass) : []) {
     device.scope(() => {
       const tape = new Tape(device);
@@ -61,38 +65,23 @@ export function rehearseClassifierTraining(device: Device, { recipe, classes, ..
 
 /** The classifier's scores of an image, and the search for its peaks. */
 export function rehearseClassifier(device: Device, { recipe, classes, ...size }: RecipeSizes): void {
-  const classifier = createClassifier(device, recipe, classes);
-  const image = blank(recipe.classifier.canvas ?? size);
+  const classifier = createClassifier(device, recipe, classes, null);
+  const canvas = recipe.classifier.canvas ?? size;
   device.scope(() => {
-    classifier.scores(new Tape(device, { recording: false }), classifierInput(device, image));
-    if (recipe.labels.source === 'peaks')
-      classifier.locate(new Tape(device, { recording: false }), classifierInput(device, image));
+    classifier.scores(new Tape(device, { recording: false }), classifierInput(device, blankImage(canvas)));
   });
+  if (recipe.labels.source === 'peaks') rehearsePeaks(device, classifier, canvas);
   classifier.parameters.dispose();
 }
 
-const blank = ({ width, height }: { width: number; height: number }) => ({
-  name: 'blank',
-  width,
-  height,
-  rgb: new Uint8Array(3 * width * height),
-});
-
-const createClassifier = (device: Device, { backbone, classifier, seed }: Recipe, classes: number): Classifier =>
-  new Classifier(
-    device,
-    { classes, backbone: classifier.backbone ?? backbone, pooling: classifier.pooling },
-    new Generator(seed),
-  );
-
 export function rehearseProposals(device: Device, { recipe: { proposals }, ...size }: RecipeSizes): void {
-  if (proposals.type === 'superpixels') recordSegmentation(device, blank(size), proposals.superpixels);
+  if (proposals.type === 'superpixels') rehearseSuperpixels(device, size, proposals.superpixels);
 }
 
 /** Stage 3: steps of its training, one for every size an image may be seen at, and the inference of an image. */
 export function rehearseNetwork(device: Device, { recipe, ...size }: RecipeSizes): void {
   const { classes, width, height } = size;
-  const cim = new Cim(device, { ...recipe.cim, classes, backbone: recipe.backbone }, new Generator(recipe.seed));
+  const cim = createCim(device, recipe, classes, null);
   const sample = madeUpSample(size);
   const overlaps = new OverlapCache(device);
   const seen = (view: SeenSample['view'], count: number): SeenSample[] =>
@@ -112,9 +101,7 @@ export function rehearseNetwork(device: Device, { recipe, ...size }: RecipeSizes
     }
   }
   rehearseUpdate(device, cim.parameters, recipe.solver);
-  for (const [targetSize, flips] of viewsBySize(testPasses(recipe.test, Math.max(width, height)))) {
-    device.scope(() => void scoreViews(device, cim, sample.image, sample.proposals, targetSize, flips));
-  }
+  rehearseScoring(device, cim, size, size.proposals, testPasses(recipe.test, Math.max(width, height)));
   overlaps.dispose();
   cim.parameters.dispose();
 }

@@ -1,6 +1,7 @@
 import { resourceUsage } from 'node:process';
-import { Cim, lossParts, lossTerms } from '@cim/model/cim';
+import { type Cim, lossParts, lossTerms } from '@cim/model/cim';
 import { OverlapCache } from '@cim/model/masks/index';
+import { createCim } from '@cim/model/recipe/networks';
 import type { Recipe } from '@cim/model/recipe/recipe';
 import { Solver } from '@cim/model/solver/solver';
 import { gather } from '@cim/model/train/loss-terms';
@@ -69,7 +70,7 @@ export async function prepareTraining(device: Device, options: Omit<StepOptions,
   const { recipe, weights, classes } = options;
   const lap = stopwatch(device);
   const generator = weights === 'deterministic' ? null : new Generator(recipe.seed);
-  const cim = new Cim(device, { ...recipe.cim, classes, backbone: recipe.backbone }, generator);
+  const cim = createCim(device, recipe, classes, generator);
   const { parameters } = cim;
   let loaded: string | null = null;
   if (weights === 'deterministic') await loadDeterministic(parameters, recipe.backbone);

@@ -1,4 +1,5 @@
 /** The app's files, built from its sources. */
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -32,7 +33,6 @@ export async function bundleApp(): Promise<Bundle> {
     chunkNames: '[name]-[hash]',
     logLevel: 'warning',
   });
-  const { readFile } = await import('node:fs/promises');
   const files = new Map<string, Uint8Array>([['index.html', await readFile(path.join(web, 'app', 'index.html'))]]);
   for (const { path: file, contents } of outputFiles) files.set(`assets/${path.basename(file)}`, contents);
   return files;

@@ -1,4 +1,5 @@
 /** Objects of an image on the way to the app: masks as runs, and how well they cover each other. */
+
 import type { CocoAnnotation, CocoResult } from '@cim/model/evaluate/coco-json';
 import { segmentationRuns } from '@cim/model/evaluate/coco-json';
 import {
@@ -10,6 +11,7 @@ import {
   runsBox,
   type XywhBox,
 } from '@cim/model/evaluate/rle';
+import type { Size } from '@cim/model/prm/resample';
 import type { MaskedObject, ObjectColumns } from '../wire.ts';
 
 /** An object with a class, and its mask where it has one. */
@@ -18,11 +20,6 @@ export interface ObjectRuns {
   readonly score?: number;
   readonly runs: Runs | null;
   readonly box: XywhBox;
-}
-
-interface Size {
-  readonly width: number;
-  readonly height: number;
 }
 
 /** An annotation; null where it has no mask. */

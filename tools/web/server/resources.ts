@@ -4,7 +4,7 @@ import sharp from 'sharp';
 import type { AppIndex, SourceInfo } from '../wire.ts';
 import type { Bundle } from './bundle.ts';
 import { trainingLogs } from './logs.ts';
-import { dataFolder, describeSource, fileInside, type Source, servedFile } from './sources.ts';
+import { dataFolder, describeSource, fileInside, type Source, servedFile, splitsOf } from './sources.ts';
 import { type SplitSource, SplitView, splitStamp } from './split-view.ts';
 
 /** An answer: bytes, or a file as it is on the disk. */
@@ -121,7 +121,7 @@ export class Resources {
   /** What a split looks like now; null when the source has no such split. */
   async #view(source: Source, split: string): Promise<SplitView | null> {
     const data = await dataFolder(source, this.#sources);
-    if (data === null || !(await describeSource(source, this.#sources)).splits.includes(split)) return null;
+    if (data === null || !splitsOf(data).includes(split)) return null;
     const from: SplitSource = { data, split, run: source.kind === 'run' ? source.folder : null };
     const key = join(source.key, split);
     const stamp = splitStamp(from);

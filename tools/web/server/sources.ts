@@ -49,7 +49,7 @@ export function openSources(names: readonly string[]): Source[] {
 }
 
 /** The splits that a data set's folder has annotations of. */
-function splitsOf(folder: string): string[] {
+export function splitsOf(folder: string): string[] {
   return SPLITS.filter((split) => {
     try {
       return annotationFile(folder, split) !== undefined;

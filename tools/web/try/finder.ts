@@ -4,7 +4,7 @@ import { classifierInput } from '@cim/model/classify/input';
 import { encodeRle } from '@cim/model/evaluate/rle';
 import { detectInstances } from '@cim/model/infer/detect-instances';
 import { imageProposals } from '@cim/model/infer/image-proposals';
-import { evidenceKernels, peakKernels, proposalKernels, scoringKernels } from '@cim/model/infer/rehearse';
+import { rehearseEvidence, rehearsePeaks, rehearseProposals, rehearseScoring } from '@cim/model/infer/rehearse';
 import { testPasses } from '@cim/model/infer/test-passes';
 import { locatePeaks, peakResponses } from '@cim/model/peaks/index';
 import type { Size } from '@cim/model/prm/resample';
@@ -170,13 +170,12 @@ export class InstanceFinder {
     const { superpixels, limit } = this.#proposalOptions;
     const canvas = recipe.classifier.canvas ?? size;
     const passes = testPasses(recipe.test, Math.max(size.width, size.height));
-    const kernels = [
-      ...proposalKernels(device, size, superpixels),
-      ...(classifier ? peakKernels(device, classifier, canvas) : []),
-      ...scoringKernels(device, cim, size, limit, passes),
-      ...(classifier ? evidenceKernels(device, classifier, canvas) : []),
-    ];
-    return [...new Map(kernels.map((kernel) => [kernel.key, kernel])).values()];
+    return device.kernelsOf(() => {
+      rehearseProposals(device, size, superpixels);
+      if (classifier) rehearsePeaks(device, classifier, canvas);
+      rehearseScoring(device, cim, size, limit, passes);
+      if (classifier) rehearseEvidence(device, classifier, canvas);
+    });
   }
 
   /** The classes that the classifier sees in the image, and where their peaks are. */

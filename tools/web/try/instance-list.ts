@@ -62,7 +62,7 @@ export class InstanceList {
     meter.style.setProperty('--swatch', cssColour(own!));
     const row = el(
       'button',
-      { type: 'button', class: 'instance' },
+      { type: 'button', class: 'line instance' },
       swatch,
       el('span', { class: 'name' }, name),
       meter,

@@ -175,7 +175,7 @@ export class Viewer {
     const name = object.class === null ? `proposal ${place + 1}` : classes[object.class];
     const row = el(
       'button',
-      { type: 'button', class: 'object', 'aria-pressed': 'false' },
+      { type: 'button', class: 'line object', 'aria-pressed': 'false' },
       swatch,
       el('span', { class: 'name' }, cluster === undefined ? name : `${name} · cluster ${cluster}`),
       score === undefined ? null : el('span', { class: 'score' }, score.toFixed(2)),
