@@ -94,11 +94,20 @@ async function main(): Promise<boolean> {
   }
 
   const outcomes: { platform: PlatformName; outcome: Outcome }[] = [];
+  const busy = new Set<Platform>();
+  /** A file of a serial platform, if it is free, so that its others do not remain to the end. */
+  const take = () => {
+    const serial = jobs.findIndex(({ platform }) => platform.serial && !busy.has(platform));
+    const index = serial >= 0 ? serial : jobs.findIndex(({ platform }) => !platform.serial);
+    return index >= 0 ? jobs.splice(index, 1)[0] : undefined;
+  };
   const worker = async (): Promise<void> => {
-    for (let job = jobs.shift(); job !== undefined; job = jobs.shift()) {
+    for (let job = take(); job !== undefined; job = take()) {
       const { platform, file } = job;
       const start = performance.now();
+      busy.add(platform);
       const report = await platform.run(file);
+      busy.delete(platform);
       const outcome = { ...report, file, seconds: (performance.now() - start) / 1000 };
       outcomes.push({ platform: platform.name, outcome });
       print(platform.name, outcome);

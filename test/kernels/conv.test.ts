@@ -24,11 +24,11 @@ async function execute(
   return outputs[output] as Float32Array;
 }
 
-/** Large blocks compile for seconds, and have a test of their own. */
-const SMALL = /^(?!.*\.implicit\.(64|128))/;
+/** Blocks compile for seconds, and have a test of their own. */
+const LEAN = /^(?!.*\.implicit\.)/;
 
 /** Every candidate: forward and both gradients, with epilogues and accumulation. */
-async function check(device: Device, s: kernels.ConvShape, on = device.target, named = SMALL): Promise<void> {
+async function check(device: Device, s: kernels.ConvShape, on = device.target, named = LEAN): Promise<void> {
   const chosen = <T>(candidates: Iterable<kernels.Candidate<T>>) =>
     [...candidates].filter(({ name }) => named.test(name));
   const x = randomArray([s.n, s.ci, s.h, s.w], 1);

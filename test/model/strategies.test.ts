@@ -51,12 +51,14 @@ async function learn(change: Partial<CimConfig>) {
   const numbers = (await Promise.all(values.map((part) => part.read()))).flatMap((part) => [...part]);
   assert.is(numbers.length, terms.length);
   const learned = new Set<string>();
-  for (const [name, tensor] of cim.parameters.tensors) {
-    if (!(tensor instanceof Tensor && isParameter(tensor))) continue; // statistics of batch norm
+  // Read at once: Deno and browsers look only every few milliseconds whether a buffer is there.
+  const readGradient = async ([name, tensor]: [string, unknown]): Promise<void> => {
+    if (!(tensor instanceof Tensor && isParameter(tensor))) return; // statistics of batch norm
     const gradient = await tensor.grad.read();
     assert.ok(gradient.every(Number.isFinite), name);
     if (gradient.some((g) => g !== 0)) learned.add(name);
-  }
+  };
+  await Promise.all([...cim.parameters.tensors].map(readGradient));
   for (const part of values) part.dispose();
   cim.parameters.dispose();
   return { losses: numbers.map((value, i) => ({ ...terms[i], value })), learned };

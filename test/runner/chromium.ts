@@ -96,6 +96,8 @@ export async function openChromium(files: readonly string[]): Promise<Platform> 
   return {
     name: 'chromium',
     description: `${version}: ${adapter}`,
+    // One thread serves the GPU of all pages: while it compiles for one, the others wait.
+    serial: true,
     run: (file): Promise<Report> =>
       inPage<Report>(
         `import('/runner/queue.js').then((module) => module.runSuites(() => import('${moduleOf(file)}')))`,

@@ -12,6 +12,8 @@ export interface Platform {
   readonly name: PlatformName;
   /** Its version and the GPU that tests find. */
   readonly description: string;
+  /** Its files are no sooner done when two run at once. */
+  readonly serial: boolean;
   /** Runs a file of the test folder; whatever it does, there is a report. */
   run(file: string): Promise<Report>;
   /** What an exported function of a module of the test folder returns, as JSON. @throws Error with all output if it fails. */

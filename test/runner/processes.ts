@@ -73,6 +73,7 @@ async function openProcesses(
   return {
     name,
     description: `${version}: ${adapter}`,
+    serial: false,
     async run(file) {
       const { text, result, failure } = await start(file);
       const report = result as Report | undefined;

@@ -23,9 +23,9 @@ export async function differentiate(
   });
   const y = tape.keep(operation(tape, tensors));
   tape.backward(y, device.tensor(gout(y.size), y.shape, 'f32'));
-  const gradients: Float32Array[] = [];
-  for (const tensor of tensors) gradients.push((await tape.gradient(tensor)!.read()) as Float32Array);
-  return { y: (await y.read()) as Float32Array, shape: y.shape, gradients };
+  const results = [y, ...tensors.map((tensor) => tape.gradient(tensor)!)];
+  const [values, ...gradients] = (await Promise.all(results.map((tensor) => tensor.read()))) as Float32Array[];
+  return { y: values, shape: y.shape, gradients };
 }
 
 /** Compares the gradients that the tape gives with finite differences: see {@link expectGradients}. */
