@@ -54,7 +54,7 @@ function polynomial(roots: readonly number[]): number[] {
 }
 
 /**
- * WGSL of matrix·d·matrixᵀ that takes d in a loop over its columns, and may give the result in one over its rows. They are
+ * WGSL of matrix·d·matrixᵀ that takes d in a loop over its columns, or all of it, and may give the result in one over its rows. They are
  * to run to bounds known only at run time, the same for all invocations: unrolled or diverging, they compile many times
  * slower on software GPUs. Values move on from variable to variable, as arrays indexed at run time would spill to memory.
  */
@@ -63,6 +63,8 @@ export interface Transform {
   readonly variables: string;
   /** In each turn of the first loop: takes d0, d1, …, the next column of d. */
   readonly takeColumn: string;
+  /** Instead of both: declares the variables for all of d, its elements called d0_0, d0_1, … Faster where it is small. */
+  readonly take: string;
   /** After the first loop: the result's elements as expressions. */
   readonly result: readonly (readonly string[])[];
   /** Instead, in each turn of the second: declares v0, v1, …, the next row of the result. */
@@ -82,36 +84,16 @@ export function transformBy(matrix: Matrix): Transform {
   return {
     variables: cells((i, j) => `var c${i}_${j} = 0.0;`),
     takeColumn: cells((i, j) => `c${i}_${j} = ${j < last.column ? `c${i}_${j + 1}` : combination(matrix[i], column)};`),
+    take: cells((i, j) => {
+      const elements = columns.map((k) => `d${k}_${j}`);
+      return `var c${i}_${j} = ${combination(matrix[i], elements)};`;
+    }),
     result,
     nextRow: [
       ...result[0].map((value, j) => `var v${j} = ${value};`),
       cells((i, j) => (i < last.row ? `c${i}_${j} = c${i + 1}_${j};` : '')),
     ].join('\n'),
   };
-}
-
-/** The same unrolled, which runs faster where d is as small as a filter: d[i][j] names a value; the result's are `${name}${i}_${j}`. */
-export function transformed(matrix: Matrix, d: readonly (readonly string[])[], name: string): string {
-  const size = d[0].length;
-  const rows = matrix.map((row, i) =>
-    Array.from(
-      { length: size },
-      (_, j) =>
-        `let ${name}r${i}_${j} = ${combination(
-          row,
-          d.map((line) => line[j]),
-        )};`,
-    ).join(' '),
-  );
-  const results = matrix.map((_, i) =>
-    matrix
-      .map((row, l) => {
-        const line = Array.from({ length: size }, (_, j) => `${name}r${i}_${j}`);
-        return `let ${name}${i}_${l} = ${combination(row, line)};`;
-      })
-      .join(' '),
-  );
-  return [...rows, ...results].join('\n');
 }
 
 function combination(weights: readonly number[], values: readonly string[]): string {

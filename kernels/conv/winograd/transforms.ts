@@ -15,7 +15,7 @@ import {
   wgsl,
   write,
 } from '../../kernel.ts';
-import { type Matrix, transformBy, transformed } from './matrices.ts';
+import { type Matrix, transformBy } from './matrices.ts';
 
 const WORKGROUP = 64;
 /** Columns and channels of a workgroup, where a grid has both as its axes: divisions are slow on software GPUs. */
@@ -70,15 +70,16 @@ fn main(@builtin(global_invocation_id) gid: vec3u) {`;
 
 const each = (count: number, at: (i: number) => string): string =>
   Array.from({ length: count }, (_, i) => at(i)).join('\n');
-const grid2 = (rows: number, columns: number, at: (i: number, j: number) => string): string[][] =>
-  Array.from({ length: rows }, (_, i) => Array.from({ length: columns }, (_, j) => at(i, j)));
-const lines = (cells: readonly (readonly string[])[]): string => cells.map((row) => row.join(' ')).join('\n');
-/** Writes the value of every point, `stride` elements apart. */
-const storePoints = (values: readonly (readonly string[])[]): string =>
-  values
-    .flat()
-    .map((value, point) => `domain[at + ${point}u * stride] = ${value};`)
-    .join('\n');
+/**
+ * WGSL: writes all points of a domain, a row a turn: as many stores as points, each guarded, compile for half a second
+ * on software GPUs.
+ */
+const storePoints = (nextRow: string, points: number): string => `
+  for (var p = 0u; p < u.points; p++) {
+    ${nextRow}
+    let first = at + p * ${points}u * stride;
+    ${each(points, (j) => `domain[first + ${j}u * stride] = v${j};`)}
+  }`;
 /** WGSL: takes the columns of `points` points, which are `stride` elements apart from `at` on. */
 const loadColumns = (takeColumn: string, points: number): string => `
   for (var j = 0u; j < u.points; j++) {
@@ -100,12 +101,18 @@ export function winogradTiles(
   const { matrix } = transform;
   const points = matrix.length;
   const size = matrix[0].length;
-  const { variables, takeColumn, result } = transformBy(matrix);
+  const { variables, takeColumn, nextRow } = transformBy(matrix);
   return defineKernel({
     name: `conv.winograd.${transform.name}`,
     constants: { points, size, channelsLast: grid.channelsLast },
     bindings: { image: read(), domain: write() },
-    uniforms: { ...tileUniforms(grid, range), origin: i32(grid.origin), rows: u32(grid.rows), size: u32(size) },
+    uniforms: {
+      ...tileUniforms(grid, range),
+      origin: i32(grid.origin),
+      rows: u32(grid.rows),
+      size: u32(size),
+      points: u32(points),
+    },
     grid: grid.channelsLast ? planeGrid(grid.rows, range.columns) : planeGrid(range.columns, grid.rows),
     flops: grid.rows * range.columns * points * (points + size) * 2,
     bytes: 4 * grid.rows * range.columns * (points * points + size * size),
@@ -136,7 +143,7 @@ ${PLACE}
     ${takeColumn}
   }
   let stride = u.rows * u.columns;
-  ${storePoints(result)}
+  ${storePoints(nextRow, points)}
 }`,
   });
 }
@@ -218,6 +225,7 @@ export function winogradWeight(
   const taps = matrix[0].length;
   const rows = backward ? ci : co;
   const filter = taps * taps;
+  const { take, nextRow } = transformBy(matrix);
   return defineKernel({
     name: 'conv.winograd.weight',
     constants: { points, taps, backward, rowsLast },
@@ -228,6 +236,7 @@ export function winogradWeight(
       columns: u32(columns),
       strideRow: u32(backward ? filter : ci * filter),
       strideInner: u32(backward ? ci * filter : filter),
+      points: u32(points),
     },
     grid: linearGrid(rows * columns, WORKGROUP),
     flops: rows * columns * points * (points + taps) * 2,
@@ -242,20 +251,14 @@ export function winogradWeight(
   let row = i / u.columns;
 #endif
   let begin = row * u.strideRow + inner * u.strideInner;
-  ${lines(
-    grid2(taps, taps, (i, j) => {
-      const tap = backward ? filter - 1 - (i * taps + j) : i * taps + j;
-      return `let d${i}_${j} = select(0.0, weight[begin + ${tap}u], inner < u.inner);`;
-    }),
-  )}
-  ${transformed(
-    matrix,
-    grid2(taps, taps, (i, j) => `d${i}_${j}`),
-    'v',
-  )}
+  ${each(filter, (tap) => {
+    const from = backward ? filter - 1 - tap : tap;
+    return `let d${Math.floor(tap / taps)}_${tap % taps} = select(0.0, weight[begin + ${from}u], inner < u.inner);`;
+  })}
+  ${take}
   let at = i;
   let stride = u.rows * u.columns;
-  ${storePoints(grid2(points, points, (i, j) => `v${i}_${j}`))}
+  ${storePoints(nextRow, points)}
 }`,
   });
 }
