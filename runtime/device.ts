@@ -202,7 +202,8 @@ export class Device {
       onDestroy: () => this.#bindGroups.clear(),
     });
     this.#uniforms = gpu.createBuffer({ size: UNIFORM_ARENA, usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST });
-    this.#tracer = options.trace && this.features.has('timestamp-query') ? new Tracer(gpu) : undefined;
+    this.#tracer =
+      options.trace && this.features.has('timestamp-query') ? new Tracer(gpu, () => this.flush()) : undefined;
     gpu.addEventListener('uncapturederror', (event) => {
       event.preventDefault();
       const { error } = event as GPUUncapturedErrorEvent;
@@ -412,7 +413,8 @@ export class Device {
     const [x, y, z] = kernel.grid;
     if (x * y * z === 0) return;
     const { pipeline, layout, signature } = this.pipelines.get(kernel);
-    if (this.#uniformCursor + UNIFORM_STRIDE > UNIFORM_ARENA || this.tracer?.full) this.flush();
+    if (this.#uniformCursor + UNIFORM_STRIDE > UNIFORM_ARENA) this.flush();
+    if (this.tracer?.full) this.tracer.resolve();
 
     let key = signature;
     for (const name in kernel.bindings) {
@@ -496,11 +498,9 @@ export class Device {
   flush(): void {
     if (!this.#encoder) return;
     this.#endPass();
-    const traced = this.tracer?.resolve(this.#encoder);
     if (this.#uniformCursor > 0)
       this.gpu.queue.writeBuffer(this.#uniforms, 0, this.#uniformBytes, 0, this.#uniformCursor);
     this.gpu.queue.submit([this.#encoder.finish()]);
-    traced?.();
     this.#encoder = undefined;
     this.#uniformCursor = 0;
     this.#recorded = 0;
@@ -513,11 +513,11 @@ export class Device {
   profile(): (() => Promise<KernelTotal[]>) | null {
     if (this.#tracer || !this.features.has('timestamp-query')) return null;
     this.flush();
-    const tracer = (this.#tracer = new Tracer(this.gpu));
+    const tracer = (this.#tracer = new Tracer(this.gpu, () => this.flush()));
     return async () => {
-      this.flush();
+      const settled = tracer.settled();
       this.#tracer = undefined;
-      await this.patiently(tracer.settled());
+      await this.patiently(settled);
       tracer.destroy();
       return tracer.summary();
     };

@@ -34,29 +34,37 @@ export interface Idleness {
 }
 const CAPACITY = 4096;
 
-/** Collects timestamps: two queries a compute pass, resolved at every submit. */
+/**
+ * Collects timestamps: two queries a compute pass. They are resolved when they are asked for or the query set is full, not at
+ * every submit: Dawn converts them by a kernel of its own, which would stand between ours.
+ */
 export class Tracer {
   readonly #device: GPUDevice;
+  readonly #flush: () => void;
   readonly #querySet: GPUQuerySet;
-  readonly #resolve: GPUBuffer;
+  readonly #resolved: GPUBuffer;
   readonly #pending: Promise<void>[] = [];
   #names: { name: string; flops: number; bytes: number }[] = [];
-  /** In the order of dispatch, of all submits whose timestamps are back. */
+  /** In the order of dispatch, of everything whose timestamps are back. */
   readonly kernels: KernelSpan[] = [];
   /** Rises with every {@link restart}. */
   #trace = 0;
 
-  /** Needs a device with `timestamp-query`. */
-  constructor(device: GPUDevice) {
+  /**
+   * Needs a device with `timestamp-query`.
+   * @param flush submits the passes that {@link begin} was called for.
+   */
+  constructor(device: GPUDevice, flush: () => void) {
     this.#device = device;
+    this.#flush = flush;
     this.#querySet = device.createQuerySet({ type: 'timestamp', count: CAPACITY });
-    this.#resolve = device.createBuffer({
+    this.#resolved = device.createBuffer({
       size: CAPACITY * 8,
       usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC,
     });
   }
 
-  /** Whether another pass fits before the next submit. */
+  /** Whether {@link resolve} must come before the next pass. */
   get full(): boolean {
     return this.#names.length * 2 >= CAPACITY;
   }
@@ -68,42 +76,46 @@ export class Tracer {
     return { querySet: this.#querySet, beginningOfPassWriteIndex: index, endOfPassWriteIndex: index + 1 };
   }
 
-  /** Records the resolve into the encoder that holds the passes; call the returned function after its submit. */
-  resolve(encoder: GPUCommandEncoder): () => void {
+  /** Submits all passes, and after them the reading of their timestamps. */
+  resolve(): void {
+    this.#flush();
     const names = this.#names;
     const trace = this.#trace;
     this.#names = [];
-    if (names.length === 0) return () => {};
+    if (names.length === 0) return;
     const bytes = names.length * 16;
     const readback = this.#device.createBuffer({
       size: bytes,
       usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
     });
-    encoder.resolveQuerySet(this.#querySet, 0, names.length * 2, this.#resolve, 0);
-    encoder.copyBufferToBuffer(this.#resolve, 0, readback, 0, bytes);
-    return () => {
-      this.#pending.push(
-        readback.mapAsync(GPUMapMode.READ).then(() => {
-          const ticks = new BigUint64Array(readback.getMappedRange());
-          if (trace === this.#trace) {
-            names.forEach((span, i) => {
-              this.kernels.push({ ...span, begin: Number(ticks[2 * i]), end: Number(ticks[2 * i + 1]) });
-            });
-          }
-          readback.destroy();
-        }),
-      );
-    };
+    const encoder = this.#device.createCommandEncoder();
+    encoder.resolveQuerySet(this.#querySet, 0, names.length * 2, this.#resolved, 0);
+    encoder.copyBufferToBuffer(this.#resolved, 0, readback, 0, bytes);
+    this.#device.queue.submit([encoder.finish()]);
+    this.#pending.push(
+      readback.mapAsync(GPUMapMode.READ).then(() => {
+        const ticks = new BigUint64Array(readback.getMappedRange());
+        if (trace === this.#trace) {
+          names.forEach((span, i) => {
+            this.kernels.push({ ...span, begin: Number(ticks[2 * i]), end: Number(ticks[2 * i + 1]) });
+          });
+        }
+        readback.destroy();
+      }),
+    );
   }
 
-  /** Forgets the kernels of everything submitted so far, done or not. */
+  /** Forgets the kernels of everything recorded so far, done or not. */
   restart(): void {
+    this.#flush();
+    this.#names = [];
     this.#trace++;
     this.kernels.length = 0;
   }
 
-  /** Waits until the timestamps of everything submitted are back. */
+  /** Waits until the timestamps of everything recorded are back. */
   async settled(): Promise<void> {
+    this.resolve();
     await Promise.all(this.#pending.splice(0));
   }
 
@@ -166,6 +178,6 @@ export class Tracer {
   /** Destroys its GPU buffers. */
   destroy(): void {
     this.#querySet.destroy();
-    this.#resolve.destroy();
+    this.#resolved.destroy();
   }
 }
