@@ -39,6 +39,8 @@ interface Constants extends Record<string, number | boolean | string> {
   steps: number;
   /** Whether k ends within a turn of the loop. */
   tail: boolean;
+  /** Whether anything follows the products: guarded loads compile as long where they are not taken. */
+  epilogue: boolean;
 }
 
 const whole = (...sizes: readonly number[]): boolean => sizes.every((size) => size % 4 === 0);
@@ -87,7 +89,12 @@ export function gemmQuads(
   const stored = access.alongB === 'across' ? 'vec4f' : 'f32';
   return defineKernel({
     name: 'gemm.quads',
-    constants: { ...tile, ...access, tail: k % tile.steps !== 0 },
+    constants: {
+      ...tile,
+      ...access,
+      tail: k % tile.steps !== 0,
+      epilogue: bias !== undefined || residual || relu || accumulate,
+    },
     bindings: {
       a: read(element(access.alongA)),
       b: read(element(access.alongB)),
@@ -172,18 +179,24 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) la
     for (var column = n0 + 4u * lane; column < min(n0 + ${columns * subgroup}u, u.n); column += ${4 * subgroup}u) {
       let at = ((group.z * u.m + row) * u.n + column) / 4u;
       var sum = sums[next];
+#if ${c.epilogue}
       if (u.bias == 1u) { sum += vec4f(bias[column], bias[column + 1u], bias[column + 2u], bias[column + 3u]); }
       if (u.bias == 2u) { sum += bias[row]; }
+#endif
 #else
     for (var column = n0 + lane; column < min(n0 + ${columns * subgroup}u, u.n); column += ${subgroup}u) {
       let at = (group.z * u.m + row) * u.n + column;
       var sum = sums[next];
+#if ${c.epilogue}
       if (u.bias == 1u) { sum += bias[column]; }
       if (u.bias == 2u) { sum += bias[row]; }
 #endif
+#endif
+#if ${c.epilogue}
       if (u.residual == 1u) { sum += residual[at]; }
       if (u.relu == 1u) { sum = max(sum, ${vectors ? 'vec4f()' : '0.0'}); }
       if (u.accumulate == 1u) { sum += c[at]; }
+#endif
       c[at] = sum;
       next++;
     }

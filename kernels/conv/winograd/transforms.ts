@@ -51,12 +51,17 @@ const tileUniforms = (grid: TileGrid, range: TileRange) => ({
   columns: u32(range.columns),
 });
 
-/** WGSL: from channel `c` and column `t`, where its tile begins: row `y` and column `x` of the plane at `plane`. */
+/**
+ * WGSL: from channel `c` and column `t`, where its tile begins: row `y` and column `x` of the plane at `plane`. Remainders
+ * are what quotients leave: software GPUs divide lane by lane.
+ */
 const PLACE = `
   let tile = u.first + t;
-  let plane = (tile / (u.tilesY * u.tilesX) * u.channels + c) * u.height * u.width;
-  let y = i32(tile / u.tilesX % u.tilesY * u.step) + u.origin;
-  let x = i32(tile % u.tilesX * u.step) + u.origin;`;
+  let tileRow = tile / u.tilesX;
+  let n = tileRow / u.tilesY;
+  let plane = (n * u.channels + c) * u.height * u.width;
+  let y = i32((tileRow - n * u.tilesY) * u.step) + u.origin;
+  let x = i32((tile - tileRow * u.tilesX) * u.step) + u.origin;`;
 
 /** The grid over `width`×`height`, x first. */
 const planeGrid = (width: number, height: number): Grid => [
@@ -164,7 +169,8 @@ export function winogradImage(
   const { variables, takeColumn, nextRow } = transformBy(matrix);
   return defineKernel({
     name: `conv.winograd.${transform.name}`,
-    constants: { points, size },
+    // Guarded loads compile as long where they are not taken.
+    constants: { points, size, epilogue: bias || residual || relu || accumulate },
     bindings: { domain: read(), bias: read(), residual: read(), image: write() },
     uniforms: {
       ...tileUniforms(grid, range),
@@ -179,7 +185,7 @@ export function winogradImage(
     grid: planeGrid(range.count, grid.channels),
     flops: grid.channels * range.count * size * (points + size) * 2,
     bytes: 4 * grid.channels * range.count * (points * points + size * size),
-    source: () => wgsl`${PLANE_HEAD}
+    source: ({ epilogue }) => wgsl`${PLANE_HEAD}
   let t = gid.x;
   let c = gid.y;
   if (c >= u.channels || t >= u.count) { return; }
@@ -188,17 +194,22 @@ export function winogradImage(
   ${variables}
   ${loadColumns(takeColumn, points)}
 ${PLACE}
+#if ${epilogue}
   let shift = select(0.0, bias[c], u.useBias == 1u);
+#endif
   for (var dy = 0u; dy < u.size; dy++) {
     ${nextRow}
     for (var dx = 0u; dx < u.size; dx++) {
-      var v = v0 + shift;
+      var v = v0;
       ${each(size - 1, (j) => `v${j} = v${j + 1};`)}
       if (u32(y) + dy >= u.height || u32(x) + dx >= u.width) { continue; }
       let to = plane + (u32(y) + dy) * u.width + u32(x) + dx;
+#if ${epilogue}
+      v += shift;
       if (u.residual == 1u) { v += residual[to]; }
       if (u.relu == 1u) { v = max(v, 0.0); }
       if (u.accumulate == 1u) { v += image[to]; }
+#endif
       image[to] = v;
     }
   }
@@ -245,10 +256,10 @@ export function winogradWeight(
   if (i >= u.rows * u.columns) { return; }
 #if ${rowsLast}
   let inner = i / u.rows;
-  let row = i % u.rows;
+  let row = i - inner * u.rows;
 #else
-  let inner = i % u.columns;
   let row = i / u.columns;
+  let inner = i - row * u.columns;
 #endif
   let begin = row * u.strideRow + inner * u.strideInner;
   ${each(filter, (tap) => {
