@@ -249,25 +249,26 @@ export function winogradWeight(
       strideInner: u32(backward ? ci * filter : filter),
       points: u32(points),
     },
-    grid: linearGrid(rows * columns, WORKGROUP),
+    grid: rowsLast ? planeGrid(rows, columns) : planeGrid(columns, rows),
     flops: rows * columns * points * (points + taps) * 2,
     bytes: 4 * rows * columns * (points * points + filter),
-    source: () => wgsl`${linearIndex(WORKGROUP)}
-  if (i >= u.rows * u.columns) { return; }
+    source: () => wgsl`${PLANE_HEAD}
 #if ${rowsLast}
-  let inner = i / u.rows;
-  let row = i - inner * u.rows;
+  let row = gid.x;
+  let inner = gid.y;
+  let at = inner * u.rows + row;
 #else
-  let row = i / u.columns;
-  let inner = i - row * u.columns;
+  let row = gid.y;
+  let inner = gid.x;
+  let at = row * u.columns + inner;
 #endif
+  if (row >= u.rows || inner >= u.columns) { return; }
   let begin = row * u.strideRow + inner * u.strideInner;
   ${each(filter, (tap) => {
     const from = backward ? filter - 1 - tap : tap;
     return `let d${Math.floor(tap / taps)}_${tap % taps} = select(0.0, weight[begin + ${from}u], inner < u.inner);`;
   })}
   ${take}
-  let at = i;
   let stride = u.rows * u.columns;
   ${storePoints(nextRow, points)}
 }`,
