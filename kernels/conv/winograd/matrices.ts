@@ -54,9 +54,10 @@ function polynomial(roots: readonly number[]): number[] {
 }
 
 /**
- * WGSL of matrix·d·matrixᵀ that takes d in a loop over its columns, or all of it, and may give the result in one over its rows. They are
- * to run to bounds known only at run time, the same for all invocations: unrolled or diverging, they compile many times
- * slower on software GPUs. Values move on from variable to variable, as arrays indexed at run time would spill to memory.
+ * WGSL of matrix·d·matrixᵀ that takes d in a loop over its columns, or all of it, and may give the result in one over its
+ * rows. Loops are to run to bounds known only at run time, the same for all invocations: unrolled or diverging, they compile
+ * many times slower on software GPUs. Values move on from variable to variable, as arrays indexed at run time would spill to
+ * memory.
  */
 export interface Transform {
   /** Declares the variables, before the loops. */
