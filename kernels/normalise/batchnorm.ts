@@ -16,8 +16,8 @@ import { type Binding, defineKernel, f32, type Grid, type Kernel, read, u32, wgs
 import { workgroupSum } from '../reduce/workgroup-sum.ts';
 
 const WORKGROUP = 64;
-/** Elements of a plane that one workgroup maps: the channel's constants are loaded once for eight of them. */
-const SPAN = 8 * WORKGROUP;
+/** Elements that one invocation maps: the channel's constants are loaded once for all of them. */
+const EACH = { f32: 8, vec4f: 4 } as const;
 
 /** x [batch, channels, plane]. */
 export interface BatchNormShape {
@@ -30,19 +30,34 @@ export interface BatchNormShape {
 }
 
 const sizeOf = ({ batch, channels, plane }: BatchNormShape): number => batch * channels * plane;
-const planeGrid = ({ batch, channels, plane }: BatchNormShape): Grid => [Math.ceil(plane / SPAN), channels, batch];
+
+/** Neighbours that are loaded together: four cost software GPUs little more than one. */
+type Element = keyof typeof EACH;
+const elementOf = ({ plane }: BatchNormShape): Element => (plane % 4 === 0 ? 'vec4f' : 'f32');
+/** Elements of a plane. */
+const elementsOf = (shape: BatchNormShape): number => shape.plane / (elementOf(shape) === 'f32' ? 1 : 4);
+
+const planeGrid = (shape: BatchNormShape): Grid => [
+  Math.ceil(elementsOf(shape) / (EACH[elementOf(shape)] * WORKGROUP)),
+  shape.channels,
+  shape.batch,
+];
 
 /** Head of a kernel whose workgroups each map a span of one plane; declares the channel `c`; i runs over elements. */
-const forEachInSpan = (prepare: string, body: string): string => `
+const forEachInSpan = (element: Element, prepare: string, body: string): string => `
+alias Element = ${element};
 @compute @workgroup_size(${WORKGROUP})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let c = group.y;
   let base = (group.z * u.channels + c) * u.plane;
   ${prepare}
-  let end = base + min(u.plane, (group.x + 1u) * ${SPAN}u);
-  for (var i = base + group.x * ${SPAN}u + lane; i < end; i += ${WORKGROUP}u) {${body}
+  let end = base + min(u.plane, (group.x + 1u) * ${EACH[element] * WORKGROUP}u);
+  for (var i = base + group.x * ${EACH[element] * WORKGROUP}u + lane; i < end; i += ${WORKGROUP}u) {${body}
   }
 }`;
+
+/** WGSL: the sum of an element's neighbours. */
+const total = (element: Element, value: string): string => (element === 'f32' ? value : `dot(${value}, vec4f(1.0))`);
 
 /** WGSL loop over all elements i of channel c. */
 const forEachInChannel = (body: string): string => `
@@ -64,11 +79,18 @@ export function batchNormStatistics({
   const count = batch * plane;
   return defineKernel({
     name: 'normalise.batchNormStatistics',
-    bindings: { x: read(), mean: write(), variance: write(), runningMean: write(), runningVar: write() },
+    constants: { element: elementOf(shape) },
+    bindings: {
+      x: read(elementOf(shape)),
+      mean: write(),
+      variance: write(),
+      runningMean: write(),
+      runningVar: write(),
+    },
     uniforms: {
       batch: u32(batch),
       channels: u32(channels),
-      plane: u32(plane),
+      plane: u32(elementsOf(shape)),
       count: f32(count),
       momentum: f32(momentum),
       unbias: f32(count / Math.max(1, count - 1)),
@@ -76,16 +98,16 @@ export function batchNormStatistics({
     grid: [channels, 1, 1],
     flops: 4 * sizeOf(shape),
     bytes: 4 * sizeOf(shape),
-    source: () => wgsl`${workgroupSum(WORKGROUP)}
+    source: ({ element }) => wgsl`${workgroupSum(WORKGROUP)}
 @compute @workgroup_size(${WORKGROUP})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let c = group.x;
-  var sum = 0.0;
+  var sum = ${element}();
   ${forEachInChannel('sum += x[i];')}
-  let center = workgroupSum(sum, lane) / u.count;
-  var squares = 0.0;
+  let center = workgroupSum(${total(element, 'sum')}, lane) / u.count;
+  var squares = ${element}();
   ${forEachInChannel('let d = x[i] - center; squares += d * d;')}
-  let spread = workgroupSum(squares, lane) / u.count;
+  let spread = workgroupSum(${total(element, 'squares')}, lane) / u.count;
   if (lane == 0u) {
     mean[c] = center;
     variance[c] = spread;
@@ -109,25 +131,27 @@ export function batchNorm({
 }: BatchNormShape & { eps: number; residual: boolean; relu: boolean }): Kernel<
   'x' | 'weight' | 'bias' | 'mean' | 'variance' | 'residual' | 'y'
 > {
-  const { channels, plane } = shape;
+  const { channels } = shape;
+  const element = elementOf(shape);
   return defineKernel({
     name: 'normalise.batchNorm',
-    constants: { residual, relu },
+    constants: { residual, relu, element },
     bindings: {
-      x: read(),
+      x: read(element),
       weight: read(),
       bias: read(),
       mean: read(),
       variance: read(),
-      residual: read(),
-      y: write(),
+      residual: read(element),
+      y: write(element),
     },
-    uniforms: { channels: u32(channels), plane: u32(plane), eps: f32(eps) },
+    uniforms: { channels: u32(channels), plane: u32(elementsOf(shape)), eps: f32(eps) },
     grid: planeGrid(shape),
     flops: 4 * sizeOf(shape),
     bytes: (residual ? 12 : 8) * sizeOf(shape),
     source: (constants) =>
       wgsl`${forEachInSpan(
+        constants.element,
         `let scale = weight[c] * inverseSqrt(variance[c] + u.eps);
   let center = mean[c];
   let shift = bias[c];`,
@@ -137,7 +161,7 @@ export function batchNorm({
     v += residual[i];
 #endif
 #if ${constants.relu}
-    v = max(v, 0.0);
+    v = max(v, Element());
 #endif
     y[i] = v;`,
       )}`,
@@ -163,11 +187,12 @@ export function batchNormReduce({
   accumulateWeight: boolean;
   accumulateBias: boolean;
 }): Kernel {
-  const { batch, channels, plane } = shape;
+  const { batch, channels } = shape;
+  const element = elementOf(shape);
   const bindings: Record<string, Binding> = {
-    dy: read(),
-    y: read(),
-    x: read(),
+    dy: read(element),
+    y: read(element),
+    x: read(element),
     mean: read(),
     variance: read(),
     dweight: write(),
@@ -176,12 +201,12 @@ export function batchNormReduce({
   };
   return defineKernel({
     name: 'normalise.batchNormReduce',
-    constants: { relu, training },
+    constants: { relu, training, element },
     bindings,
     uniforms: {
       batch: u32(batch),
       channels: u32(channels),
-      plane: u32(plane),
+      plane: u32(elementsOf(shape)),
       eps: f32(eps),
       accumulateWeight: u32(accumulateWeight ? 1 : 0),
       accumulateBias: u32(accumulateBias ? 1 : 0),
@@ -194,16 +219,16 @@ export function batchNormReduce({
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let c = group.x;
   let center = mean[c];
-  var sum = 0.0;
-  var weighted = 0.0;
+  var sum = ${c.element}();
+  var weighted = ${c.element}();
   ${forEachInChannel(
     c.relu
-      ? 'let g = select(0.0, dy[i], y[i] > 0.0); sum += g; weighted += g * (x[i] - center);'
+      ? `let g = select(${c.element}(), dy[i], y[i] > ${c.element}()); sum += g; weighted += g * (x[i] - center);`
       : 'let g = dy[i]; sum += g; weighted += g * (x[i] - center);',
   )}
-  let total = workgroupSum(sum, lane);
+  let total = workgroupSum(${total(c.element, 'sum')}, lane);
   let spread = variance[c];
-  let totalWeighted = workgroupSum(weighted, lane) * inverseSqrt(spread + u.eps);
+  let totalWeighted = workgroupSum(${total(c.element, 'weighted')}, lane) * inverseSqrt(spread + u.eps);
   if (lane == 0u) {
     dweight[c] = totalWeighted + select(0.0, dweight[c], u.accumulateWeight == 1u);
     dbias[c] = total + select(0.0, dbias[c], u.accumulateBias == 1u);
@@ -236,24 +261,25 @@ interface BatchNormBackward extends BatchNormShape {
  */
 export function batchNormBackward({ eps, relu, accumulate, residual, training, ...shape }: BatchNormBackward): Kernel {
   const { batch, channels, plane } = shape;
+  const element = elementOf(shape);
   const bindings: Record<string, Binding> = {
-    dy: read(),
-    y: read(),
+    dy: read(element),
+    y: read(element),
     weight: read(),
-    ...(training ? { x: read(), sums: read() } : { variance: read() }),
-    dx: write(),
-    ...(residual ? { dresidual: write() } : {}),
+    ...(training ? { x: read(element), sums: read() } : { variance: read() }),
+    dx: write(element),
+    ...(residual ? { dresidual: write(element) } : {}),
   };
   return defineKernel({
     name: 'normalise.batchNormBackward',
-    constants: { relu, training, residual: residual !== undefined },
+    // Loads that are not wanted cost as much as others, were they but selected.
+    constants: { relu, training, residual: residual !== undefined, accumulate, element },
     bindings,
     uniforms: {
       channels: u32(channels),
-      plane: u32(plane),
+      plane: u32(elementsOf(shape)),
       eps: f32(eps),
       share: f32(1 / (batch * plane)),
-      accumulate: u32(accumulate ? 1 : 0),
       accumulateResidual: u32(residual?.accumulate ? 1 : 0),
     },
     grid: planeGrid(shape),
@@ -261,6 +287,7 @@ export function batchNormBackward({ eps, relu, accumulate, residual, training, .
     bytes: 4 * (2 + (relu ? 1 : 0) + (training ? 1 : 0) + (residual ? 1 : 0)) * sizeOf(shape),
     source: (constants) =>
       wgsl`${forEachInSpan(
+        constants.element,
         wgsl`
 #if ${constants.training}
   let center = sums[2u * u.channels + c];
@@ -273,7 +300,7 @@ export function batchNormBackward({ eps, relu, accumulate, residual, training, .
   let scale = weight[c] * inverse;`,
         wgsl`
 #if ${constants.relu}
-    let g = select(0.0, dy[i], y[i] > 0.0);
+    let g = select(Element(), dy[i], y[i] > Element());
 #else
     let g = dy[i];
 #endif
@@ -282,9 +309,13 @@ export function batchNormBackward({ eps, relu, accumulate, residual, training, .
 #else
     let d = scale * g;
 #endif
-    dx[i] = d + select(0.0, dx[i], u.accumulate == 1u);
+#if ${constants.accumulate}
+    dx[i] += d;
+#else
+    dx[i] = d;
+#endif
 #if ${constants.residual}
-    dresidual[i] = g + select(0.0, dresidual[i], u.accumulateResidual == 1u);
+    dresidual[i] = g + select(Element(), dresidual[i], u.accumulateResidual == 1u);
 #endif`,
       )}`,
   });

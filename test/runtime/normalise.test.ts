@@ -14,6 +14,7 @@ for (const [batch, channels, height, width] of [
   [1, 1, 1, 2],
   [2, 3, 5, 7],
   [1, 5, 23, 29],
+  [2, 3, 22, 48],
 ]) {
   const plane = height * width;
   const shape = { batch, channels, plane };
