@@ -93,7 +93,7 @@ const seedsOfClass = `
       rank1 += select(vec4u(), vec4u(1u), (other > score1) | ((other == score1) & (vec4u(j) < i1)));
     }
     var ranks = array<vec4u, 2>(rank0, rank1);
-    for (var k = 0u; k < 8u; k++) {
+    for (var k = 0u; k < u.ranked; k++) {
       let rank = ranks[k / 4u][k % 4u];
       let i = first + k * ${WORKGROUP}u;
       if (i < u.n && rank < u.seeds) {
@@ -117,6 +117,8 @@ const claimUniforms = (shape: ClaimShape) => ({
   ...scoreUniforms(shape),
   seeds: u32(shape.seeds),
   nmsThreshold: f32(shape.nmsThreshold),
+  // Of an invocation at a time; a bound that is known when it is compiled would unroll the loop over them.
+  ranked: u32(8),
 });
 
 /**

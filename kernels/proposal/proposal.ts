@@ -275,6 +275,9 @@ export function slicIteration({
       rows: u32(rows),
       colourScale: f32(1 / compactness ** 2),
       spatialScale: f32((columns * rows) / n),
+      // Loops to bounds that are known only at run time are not unrolled, which compiles for a second.
+      cells: u32(nine.length),
+      lanes: u32(lanes),
     },
     grid: [columns, rows, 1],
     flops: n * 9 * 30,
@@ -312,7 +315,7 @@ fn main(
     let centre = neighbour(vec2i(cell), item / 6u);
     var total = 0.0;
     if (exists(centre)) {
-      for (var k = 0u; k < 9u; k++) {
+      for (var k = 0u; k < u.cells; k++) {
         let source = neighbour(centre, k);
         // To the cell at place k, this centre is at the opposite place.
         if (exists(source)) {
@@ -379,7 +382,7 @@ ${nine
   let own = (cell.y * u.columns + cell.x) * 54u;
   for (var item = lane; item < 54u; item += ${lanes}u) {
     var total = 0.0;
-    for (var k = 0u; k < ${lanes}u; k++) { total += shared_sums[item * ${lanes}u + k]; }
+    for (var k = 0u; k < u.lanes; k++) { total += shared_sums[item * u.lanes + k]; }
     sums[own + item] = total;
   }
 }`,

@@ -13,17 +13,21 @@ export function workgroupSum(size: number, type: 'f32' | 'vec4f' = 'f32'): strin
   return `
 var<workgroup> sumTerms: array<${type}, ${size}>;
 var<workgroup> sumRows: array<${type}, ${side}>;
+// The bound of the loops, not known when they are compiled: unrolled they take half a second.
+var<workgroup> sumSide: u32;
 fn workgroupSum(value: ${type}, lane: u32) -> ${type} {
   sumTerms[lane] = value;
+  if (lane == 0u) { sumSide = ${side}u; }
   workgroupBarrier();
-  if (lane < ${side}u) {
+  let side = sumSide;
+  if (lane < side) {
     var row = ${type}();
-    for (var k = 0u; k < ${side}u; k++) { row += sumTerms[lane * ${side}u + k]; }
+    for (var k = 0u; k < side; k++) { row += sumTerms[lane * side + k]; }
     sumRows[lane] = row;
   }
   workgroupBarrier();
   var total = ${type}();
-  for (var k = 0u; k < ${side}u; k++) { total += sumRows[k]; }
+  for (var k = 0u; k < side; k++) { total += sumRows[k]; }
   return total;
 }`;
 }

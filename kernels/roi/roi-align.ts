@@ -62,6 +62,13 @@ const uniformsOf = (s: RoIAlignShape) => ({
 /** One line of WGSL for each of `count` channels. */
 const forChannels = (count: number, line: (k: number) => string): string =>
   Array.from({ length: count }, (_, k) => line(k)).join('\n');
+/** WGSL: `body` with the channel `c` and its `sum`, for each from `first` on. As many guarded stores would compile for a second. */
+const forSums = (count: number, type: 'f32' | 'vec4f', body: string): string => `
+  var sums = array<${type}, ${count}>(${Array.from({ length: count }, (_, k) => `sum${k}`).join(', ')});
+  for (var c = first; c < min(first + ${count}u, u.channels); c++) {
+    let sum = sums[c - first];
+    ${body}
+  }`;
 
 /** WGSL: the samples of a RoI along one axis, and what they give to a cell. */
 const AXIS = `
@@ -249,16 +256,10 @@ ${forChannels(FORWARD_CHANNELS, (k) => `      sum${k} += w * features[plane${k} 
   let out = roi * 2u * u.channels * bins + bin;
   let masked = out + u.channels * bins;
   let m = masks[roi * bins + bin];
-${forChannels(
-  FORWARD_CHANNELS,
-  (k) => `  if (first + ${k}u < u.channels) {
-    y[out + (first + ${k}u) * bins] = sum${k};
-    y[masked + (first + ${k}u) * bins] = sum${k} * m;
-  }`,
-)}
+  ${forSums(FORWARD_CHANNELS, 'f32', 'y[out + c * bins] = sum; y[masked + c * bins] = sum * m;')}
 #else
   let out = roi * u.channels * bins + bin;
-${forChannels(FORWARD_CHANNELS, (k) => `  if (first + ${k}u < u.channels) { y[out + (first + ${k}u) * bins] = sum${k}; }`)}
+  ${forSums(FORWARD_CHANNELS, 'f32', 'y[out + c * bins] = sum;')}
 #endif
 }`,
   });
@@ -288,7 +289,9 @@ export function roiAlignBackward({
 fn store(row: u32, column: u32, plane: u32, value: f32) {
   if (row >= u.height || column >= u.width) { return; }
   let at = (plane * u.height + row) * u.width + column;
-  dfeatures[at] = value + select(0.0, dfeatures[at], u.accumulate == 1u);
+  var sum = value;
+  if (u.accumulate == 1u) { sum += dfeatures[at]; }
+  dfeatures[at] = sum;
 }
 ${linearIndex(WORKGROUP)}
   if (i >= u.items) { return; }
@@ -328,15 +331,14 @@ ${forChannels(BACKWARD_CHANNELS, (k) => `        sum${k} += w * dy[bin + channel
       }
     }
   }
-${forChannels(
+${forSums(
   BACKWARD_CHANNELS,
-  (k) => `  if (first + ${k}u < u.channels) {
-    let plane = image * u.channels + first + ${k}u;
-    store(row, column, plane, sum${k}.x);
-    store(row, column + 1u, plane, sum${k}.y);
-    store(row + 1u, column, plane, sum${k}.z);
-    store(row + 1u, column + 1u, plane, sum${k}.w);
-  }`,
+  'vec4f',
+  `let plane = image * u.channels + c;
+    store(row, column, plane, sum.x);
+    store(row, column + 1u, plane, sum.y);
+    store(row + 1u, column, plane, sum.z);
+    store(row + 1u, column + 1u, plane, sum.w);`,
 )}
 }`,
   });
