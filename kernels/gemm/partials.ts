@@ -1,4 +1,5 @@
 /** Second stage of sums that were split over workgroups, in a fixed order: the same bits on every run. */
+import { type Element, elementOf, sumOf, widthOf } from '../element.ts';
 import { defineKernel, type Kernel, linearGrid, linearIndex, read, u32, wgsl, write } from '../kernel.ts';
 
 const WORKGROUP = 64;
@@ -54,30 +55,51 @@ interface ChannelSum {
   readonly accumulate: boolean;
 }
 
-const channelSumDispatch = ({ outer, channels, inner, accumulate }: ChannelSum) => ({
-  uniforms: {
-    outer: u32(outer),
-    channels: u32(channels),
-    inner: u32(inner),
-    accumulate: u32(accumulate ? 1 : 0),
-  },
-  grid: [channels, 1, 1] as const,
-  flops: outer * channels * inner,
-});
+/** How a workgroup takes a channel: plane by plane, or where planes are short, all its elements in one run. */
+const channelAccess = (inner: number): { byPlane: boolean; element: Element } => {
+  const byPlane = inner >= WORKGROUP / 2;
+  return { byPlane, element: byPlane ? elementOf(inner) : 'f32' };
+};
+
+const channelSumDispatch = ({ outer, channels, inner, accumulate }: ChannelSum) => {
+  const access = channelAccess(inner);
+  return {
+    constants: access,
+    uniforms: {
+      outer: u32(outer),
+      channels: u32(channels),
+      inner: u32(inner / widthOf(access.element)),
+      accumulate: u32(accumulate ? 1 : 0),
+    },
+    grid: [channels, 1, 1] as const,
+    flops: outer * channels * inner,
+  };
+};
 
 /** A workgroup's loop over the elements i of channel c, which sets `g`, and the sum of all g. */
-const sumChannel = (element: string): string => `
+const sumChannel = (element: Element, byPlane: boolean, body: string): string => wgsl`
 var<workgroup> sums: array<f32, ${WORKGROUP}>;
+alias Element = ${element};
 @compute @workgroup_size(${WORKGROUP})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let c = group.x;
-  var sum = 0.0;
+  var sum = Element();
+#if ${byPlane}
+  for (var o = 0u; o < u.outer; o++) {
+    let base = (o * u.channels + c) * u.inner;
+    for (var i = base + lane; i < base + u.inner; i += ${WORKGROUP}u) {
+      ${body}
+      sum += g;
+    }
+  }
+#else
   for (var at = lane; at < u.outer * u.inner; at += ${WORKGROUP}u) {
     let i = (at / u.inner * u.channels + c) * u.inner + at % u.inner;
-    ${element}
+    ${body}
     sum += g;
   }
-  sums[lane] = sum;
+#endif
+  sums[lane] = ${sumOf(element, 'sum')};
   // One barrier and 64 additions by one lane: on software GPUs a tree of barriers costs more.
   workgroupBarrier();
   if (lane > 0u) { return; }
@@ -91,20 +113,23 @@ export const channelSum = (sizes: ChannelSum): Kernel<'dy' | 'db'> =>
   defineKernel({
     ...channelSumDispatch(sizes),
     name: 'gemm.channelSum',
-    bindings: { dy: read(), db: write() },
+    bindings: { dy: read(channelAccess(sizes.inner).element), db: write() },
     bytes: 4 * sizes.outer * sizes.channels * sizes.inner,
-    source: () => sumChannel('let g = dy[i];'),
+    source: ({ element, byPlane }) => sumChannel(element, byPlane, 'let g = dy[i];'),
   });
 
 /**
  * dx = dy where y > 0, else 0: the gradient before a ReLU of output y. Of it {@link channelSum}, for the bias.
  * Binds dy, y and dx [batch, channels, plane], db [channels].
  */
-export const reluChannelSum = (sizes: ChannelSum): Kernel<'dy' | 'y' | 'dx' | 'db'> =>
-  defineKernel({
+export const reluChannelSum = (sizes: ChannelSum): Kernel<'dy' | 'y' | 'dx' | 'db'> => {
+  const { element } = channelAccess(sizes.inner);
+  return defineKernel({
     ...channelSumDispatch(sizes),
     name: 'gemm.reluChannelSum',
-    bindings: { dy: read(), y: read(), dx: write(), db: write() },
+    bindings: { dy: read(element), y: read(element), dx: write(element), db: write() },
     bytes: 12 * sizes.outer * sizes.channels * sizes.inner,
-    source: () => sumChannel('let g = select(0.0, dy[i], y[i] > 0.0); dx[i] = g;'),
+    source: ({ element, byPlane }) =>
+      sumChannel(element, byPlane, 'let g = select(Element(), dy[i], y[i] > Element()); dx[i] = g;'),
   });
+};

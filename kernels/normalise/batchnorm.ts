@@ -12,6 +12,7 @@
  *
  * CPU references: batchnorm.reference.ts.
  */
+import { type Element, elementOf, sumOf, widthOf } from '../element.ts';
 import { type Binding, defineKernel, f32, type Grid, type Kernel, read, u32, wgsl, write } from '../kernel.ts';
 import { workgroupSum } from '../reduce/workgroup-sum.ts';
 
@@ -31,14 +32,11 @@ export interface BatchNormShape {
 
 const sizeOf = ({ batch, channels, plane }: BatchNormShape): number => batch * channels * plane;
 
-/** Neighbours that are loaded together: four cost software GPUs little more than one. */
-type Element = keyof typeof EACH;
-const elementOf = ({ plane }: BatchNormShape): Element => (plane % 4 === 0 ? 'vec4f' : 'f32');
 /** Elements of a plane. */
-const elementsOf = (shape: BatchNormShape): number => shape.plane / (elementOf(shape) === 'f32' ? 1 : 4);
+const elementsOf = ({ plane }: BatchNormShape): number => plane / widthOf(elementOf(plane));
 
 const planeGrid = (shape: BatchNormShape): Grid => [
-  Math.ceil(elementsOf(shape) / (EACH[elementOf(shape)] * WORKGROUP)),
+  Math.ceil(elementsOf(shape) / (EACH[elementOf(shape.plane)] * WORKGROUP)),
   shape.channels,
   shape.batch,
 ];
@@ -55,9 +53,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   for (var i = base + group.x * ${EACH[element] * WORKGROUP}u + lane; i < end; i += ${WORKGROUP}u) {${body}
   }
 }`;
-
-/** WGSL: the sum of an element's neighbours. */
-const total = (element: Element, value: string): string => (element === 'f32' ? value : `dot(${value}, vec4f(1.0))`);
 
 /** WGSL loop over all elements i of channel c. */
 const forEachInChannel = (body: string): string => `
@@ -79,9 +74,9 @@ export function batchNormStatistics({
   const count = batch * plane;
   return defineKernel({
     name: 'normalise.batchNormStatistics',
-    constants: { element: elementOf(shape) },
+    constants: { element: elementOf(plane) },
     bindings: {
-      x: read(elementOf(shape)),
+      x: read(elementOf(plane)),
       mean: write(),
       variance: write(),
       runningMean: write(),
@@ -104,10 +99,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let c = group.x;
   var sum = ${element}();
   ${forEachInChannel('sum += x[i];')}
-  let center = workgroupSum(${total(element, 'sum')}, lane) / u.count;
+  let center = workgroupSum(${sumOf(element, 'sum')}, lane) / u.count;
   var squares = ${element}();
   ${forEachInChannel('let d = x[i] - center; squares += d * d;')}
-  let spread = workgroupSum(${total(element, 'squares')}, lane) / u.count;
+  let spread = workgroupSum(${sumOf(element, 'squares')}, lane) / u.count;
   if (lane == 0u) {
     mean[c] = center;
     variance[c] = spread;
@@ -132,7 +127,7 @@ export function batchNorm({
   'x' | 'weight' | 'bias' | 'mean' | 'variance' | 'residual' | 'y'
 > {
   const { channels } = shape;
-  const element = elementOf(shape);
+  const element = elementOf(shape.plane);
   return defineKernel({
     name: 'normalise.batchNorm',
     constants: { residual, relu, element },
@@ -188,7 +183,7 @@ export function batchNormReduce({
   accumulateBias: boolean;
 }): Kernel {
   const { batch, channels } = shape;
-  const element = elementOf(shape);
+  const element = elementOf(shape.plane);
   const bindings: Record<string, Binding> = {
     dy: read(element),
     y: read(element),
@@ -226,9 +221,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       ? `let g = select(${c.element}(), dy[i], y[i] > ${c.element}()); sum += g; weighted += g * (x[i] - center);`
       : 'let g = dy[i]; sum += g; weighted += g * (x[i] - center);',
   )}
-  let total = workgroupSum(${total(c.element, 'sum')}, lane);
+  let total = workgroupSum(${sumOf(c.element, 'sum')}, lane);
   let spread = variance[c];
-  let totalWeighted = workgroupSum(${total(c.element, 'weighted')}, lane) * inverseSqrt(spread + u.eps);
+  let totalWeighted = workgroupSum(${sumOf(c.element, 'weighted')}, lane) * inverseSqrt(spread + u.eps);
   if (lane == 0u) {
     dweight[c] = totalWeighted + select(0.0, dweight[c], u.accumulateWeight == 1u);
     dbias[c] = total + select(0.0, dbias[c], u.accumulateBias == 1u);
@@ -261,7 +256,7 @@ interface BatchNormBackward extends BatchNormShape {
  */
 export function batchNormBackward({ eps, relu, accumulate, residual, training, ...shape }: BatchNormBackward): Kernel {
   const { batch, channels, plane } = shape;
-  const element = elementOf(shape);
+  const element = elementOf(shape.plane);
   const bindings: Record<string, Binding> = {
     dy: read(element),
     y: read(element),

@@ -42,7 +42,7 @@ const MAX_RUNS = 64;
 const SAMPLES = { least: 3, most: 9, seconds: 1 };
 /** Given up: after one sample, and after the least number. */
 const SLOWER = { first: 2, later: 1.2 };
-/** How far the fastest must be ahead of the heuristic's choice: what noise could make of equals. */
+/** How far the fastest must be ahead of the heuristic's choice in most rounds: noise makes winners of equals. */
 const GAIN = 0.97;
 
 /**
@@ -82,13 +82,11 @@ export async function tuneOperation(
       else racers.push({ name, hash, run, runs: 1, seconds: [] });
     }
     onTrial?.('timing');
-    const right = await race(device, racers);
-    Object.assign(verdicts, right);
+    const { winner, times } = await race(device, racers);
+    return { family, shape, heuristic: candidates[0].name, winner, candidates: { ...verdicts, ...times } };
   } finally {
     for (const tensor of Object.values(operands)) tensor.dispose();
   }
-  const heuristic = candidates[0].name;
-  return { family, shape, heuristic, winner: fastest(verdicts, heuristic), candidates: verdicts };
 }
 
 /** Whether the verdict will be the same next time. */
@@ -158,8 +156,11 @@ const median = ({ seconds }: Racer): number => quartiles(seconds).median;
  * By turns, so that whatever slows the machine for a while slows all; those clearly behind leave early, the first, which
  * the others must beat, stays.
  */
-async function race(device: Device, racers: readonly Racer[]): Promise<Record<string, Verdict>> {
-  const verdicts: Record<string, Verdict> = {};
+async function race(
+  device: Device,
+  racers: readonly Racer[],
+): Promise<{ winner: string | null; times: Record<string, Verdict> }> {
+  const times: Record<string, Verdict> = {};
   let best = Infinity;
   for (const racer of racers) {
     let seconds = await sample(device, racer.run, 1);
@@ -168,7 +169,7 @@ async function race(device: Device, racers: readonly Racer[]): Promise<Record<st
     best = Math.min(best, seconds);
     racer.seconds.push(seconds);
     racer.runs = Math.max(1, Math.min(MAX_RUNS, Math.ceil(SAMPLE_SECONDS / seconds)));
-    verdicts[racer.name] = { status: 'slow', hash: racer.hash, seconds };
+    times[racer.name] = { status: 'slow', hash: racer.hash, seconds };
   }
   let running = racers.filter((racer) => racer === racers[0] || racer.seconds[0] <= SLOWER.first * best);
   if (running.length > 1) for (const { seconds } of running) seconds.pop();
@@ -176,26 +177,25 @@ async function race(device: Device, racers: readonly Racer[]): Promise<Record<st
   for (let round = 1; round <= SAMPLES.most && running.length > 1; round++) {
     for (const racer of running) racer.seconds.push(await sample(device, racer.run, racer.runs));
     if (round < SAMPLES.least) continue;
-    for (const racer of running) verdicts[racer.name] = timed(racer);
+    for (const racer of running) times[racer.name] = timed(racer);
     const limit = SLOWER.later * Math.min(...running.map(median));
     const ahead = running.filter((racer) => median(racer) <= limit);
     const enough = performance.now() - begin > 1000 * SAMPLES.seconds;
     if (enough || (ahead.length === 1 && round > SAMPLES.least)) break;
     running = running.filter((racer) => racer === racers[0] || ahead.includes(racer));
   }
-  for (const racer of running) verdicts[racer.name] = timed(racer);
-  return verdicts;
+  for (const racer of running) times[racer.name] = timed(racer);
+  return { winner: fastest(running)?.name ?? null, times };
 }
 
 const timed = (racer: Racer): Verdict => ({ status: 'timed', hash: racer.hash, seconds: median(racer) });
 
-function fastest(verdicts: Readonly<Record<string, Verdict>>, heuristic: string): string | null {
-  let winner: string | null = null;
-  const secondsOf = (name: string): number =>
-    verdicts[name].status === 'timed' ? (verdicts[name].seconds ?? Infinity) : Infinity;
-  for (const name in verdicts) {
-    if (secondsOf(name) < (winner === null ? Infinity : secondsOf(winner))) winner = name;
-  }
-  if (winner === null || !(heuristic in verdicts)) return winner;
-  return secondsOf(heuristic) * GAIN <= secondsOf(winner) ? heuristic : winner;
+/** Of those that ran in all rounds. The first stays the winner against what is not ahead of it in three rounds of four. */
+function fastest(racers: readonly Racer[]): Racer | undefined {
+  const [first, ...others] = racers;
+  const ahead = others.filter(({ seconds }) => {
+    const ratios = quartiles(seconds.map((own, round) => own / first.seconds[round]));
+    return ratios.median < GAIN && ratios.upper < 1;
+  });
+  return ahead.reduce((best, racer) => (median(racer) < median(best) ? racer : best), first);
 }

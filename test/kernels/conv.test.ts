@@ -140,6 +140,7 @@ for (const [outer, channels, inner] of [
   [80, 6, 1],
   [3, 7, 65],
   [2, 129, 30],
+  [3, 5, 276],
   [0, 4, 9],
 ]) {
   gpuTest(`bias gradient of [${outer},${channels},${inner}]`, async ({ device }) => {
