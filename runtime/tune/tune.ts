@@ -39,11 +39,14 @@ export interface TuneOptions {
 const SAMPLE_SECONDS = 0.005;
 const MAX_RUNS = 64;
 /** Samples of a candidate at least and at most, and the seconds after which there are no more than the least. */
-const SAMPLES = { least: 3, most: 9, seconds: 1 };
+const SAMPLES = { least: 5, most: 9, seconds: 1 };
 /** Given up: after one sample, and after the least number. */
 const SLOWER = { first: 2, later: 1.2 };
-/** How far the fastest must be ahead of the heuristic's choice in most rounds: noise makes winners of equals. */
-const GAIN = 0.97;
+/**
+ * How far a winner must be ahead of the heuristic's choice in three rounds of four: noise makes winners of equals, and
+ * kernels that differ for no gain are compiled for nothing.
+ */
+const AHEAD = 0.95;
 
 /**
  * Tries the candidates of an operation on the device: each must give the sums of a f64 reference, then those that do
@@ -190,12 +193,11 @@ async function race(
 
 const timed = (racer: Racer): Verdict => ({ status: 'timed', hash: racer.hash, seconds: median(racer) });
 
-/** Of those that ran in all rounds. The first stays the winner against what is not ahead of it in three rounds of four. */
+/** Of those that ran in all rounds; the first, unless others are well {@link AHEAD} of it. */
 function fastest(racers: readonly Racer[]): Racer | undefined {
   const [first, ...others] = racers;
-  const ahead = others.filter(({ seconds }) => {
-    const ratios = quartiles(seconds.map((own, round) => own / first.seconds[round]));
-    return ratios.median < GAIN && ratios.upper < 1;
-  });
+  const ahead = others.filter(
+    ({ seconds }) => quartiles(seconds.map((own, round) => own / first.seconds[round])).upper < AHEAD,
+  );
   return ahead.reduce((best, racer) => (median(racer) < median(best) ? racer : best), first);
 }
