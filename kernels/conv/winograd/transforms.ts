@@ -106,7 +106,6 @@ export function winogradTiles(
   const { matrix } = transform;
   const points = matrix.length;
   const size = matrix[0].length;
-  const { variables, takeColumn, nextRow } = transformBy(matrix);
   return defineKernel({
     name: `conv.winograd.${transform.name}`,
     constants: { points, size, channelsLast: grid.channelsLast },
@@ -121,7 +120,9 @@ export function winogradTiles(
     grid: grid.channelsLast ? planeGrid(grid.rows, range.columns) : planeGrid(range.columns, grid.rows),
     flops: grid.rows * range.columns * points * (points + size) * 2,
     bytes: 4 * grid.rows * range.columns * (points * points + size * size),
-    source: () => wgsl`${PLANE_HEAD}
+    source: () => {
+      const { variables, takeColumn, nextRow } = transformBy(matrix);
+      return wgsl`${PLANE_HEAD}
 #if ${grid.channelsLast}
   let t = gid.y;
   let c = gid.x;
@@ -149,7 +150,8 @@ ${PLACE}
   }
   let stride = u.rows * u.columns;
   ${storePoints(nextRow, points)}
-}`,
+}`;
+    },
   });
 }
 
@@ -166,7 +168,6 @@ export function winogradImage(
   const { matrix } = transform;
   const size = matrix.length;
   const points = matrix[0].length;
-  const { variables, takeColumn, nextRow } = transformBy(matrix);
   return defineKernel({
     name: `conv.winograd.${transform.name}`,
     // Guarded loads compile as long where they are not taken.
@@ -185,7 +186,9 @@ export function winogradImage(
     grid: planeGrid(range.count, grid.channels),
     flops: grid.channels * range.count * size * (points + size) * 2,
     bytes: 4 * grid.channels * range.count * (points * points + size * size),
-    source: ({ epilogue }) => wgsl`${PLANE_HEAD}
+    source: ({ epilogue }) => {
+      const { variables, takeColumn, nextRow } = transformBy(matrix);
+      return wgsl`${PLANE_HEAD}
   let t = gid.x;
   let c = gid.y;
   if (c >= u.channels || t >= u.count) { return; }
@@ -213,7 +216,8 @@ ${PLACE}
       image[to] = v;
     }
   }
-}`,
+}`;
+    },
   });
 }
 
@@ -236,7 +240,6 @@ export function winogradWeight(
   const taps = matrix[0].length;
   const rows = backward ? ci : co;
   const filter = taps * taps;
-  const { take, nextRow } = transformBy(matrix);
   return defineKernel({
     name: 'conv.winograd.weight',
     constants: { points, taps, backward, rowsLast },
@@ -252,7 +255,9 @@ export function winogradWeight(
     grid: rowsLast ? planeGrid(rows, columns) : planeGrid(columns, rows),
     flops: rows * columns * points * (points + taps) * 2,
     bytes: 4 * rows * columns * (points * points + filter),
-    source: () => wgsl`${PLANE_HEAD}
+    source: () => {
+      const { take, nextRow } = transformBy(matrix);
+      return wgsl`${PLANE_HEAD}
 #if ${rowsLast}
   let row = gid.x;
   let inner = gid.y;
@@ -271,7 +276,8 @@ export function winogradWeight(
   ${take}
   let stride = u.rows * u.columns;
   ${storePoints(nextRow, points)}
-}`,
+}`;
+    },
   });
 }
 
@@ -283,7 +289,6 @@ export function winogradWeightGradient(
 ): Kernel<'domain' | 'dw'> {
   const taps = matrix.length;
   const points = matrix[0].length;
-  const { variables, takeColumn, result } = transformBy(matrix);
   return defineKernel({
     name: 'conv.winograd.weightGradient',
     constants: { points, taps },
@@ -292,7 +297,9 @@ export function winogradWeightGradient(
     grid: linearGrid(filters, WORKGROUP),
     flops: filters * taps * (points + taps) * 2,
     bytes: 4 * filters * (points * points + taps * taps),
-    source: () => wgsl`${linearIndex(WORKGROUP)}
+    source: () => {
+      const { variables, takeColumn, result } = transformBy(matrix);
+      return wgsl`${linearIndex(WORKGROUP)}
   if (i >= u.filters) { return; }
   let at = i;
   let stride = u.filters;
@@ -303,6 +310,7 @@ export function winogradWeightGradient(
     const target = `dw[to + ${tap}u]`;
     return `${target} = ${result.flat()[tap]} + select(0.0, ${target}, u.accumulate == 1u);`;
   })}
-}`,
+}`;
+    },
   });
 }
