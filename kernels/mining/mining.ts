@@ -117,7 +117,7 @@ const claimUniforms = (shape: ClaimShape) => ({
   ...scoreUniforms(shape),
   seeds: u32(shape.seeds),
   nmsThreshold: f32(shape.nmsThreshold),
-  // Of an invocation at a time; a bound that is known when it is compiled would unroll the loop over them.
+  // Proposals that an invocation ranks at a time: were their number known when the kernel is compiled, the loop would be unrolled.
   ranked: u32(8),
 });
 
