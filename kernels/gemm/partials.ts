@@ -1,6 +1,7 @@
 /** Second stage of sums that were split over workgroups, in a fixed order: the same bits on every run. */
 import { type Element, elementOf, sumOf, widthOf } from '../element.ts';
 import { defineKernel, type Kernel, linearGrid, linearIndex, read, u32, wgsl, write } from '../kernel.ts';
+import { forEachInChannel } from '../reduce/channel-loop.ts';
 
 const WORKGROUP = 64;
 
@@ -66,9 +67,9 @@ const channelSumDispatch = ({ outer, channels, inner, accumulate }: ChannelSum) 
   return {
     constants: access,
     uniforms: {
-      outer: u32(outer),
+      batch: u32(outer),
       channels: u32(channels),
-      inner: u32(inner / widthOf(access.element)),
+      plane: u32(inner / widthOf(access.element)),
       accumulate: u32(accumulate ? 1 : 0),
     },
     grid: [channels, 1, 1] as const,
@@ -85,16 +86,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let c = group.x;
   var sum = Element();
 #if ${byPlane}
-  for (var o = 0u; o < u.outer; o++) {
-    let base = (o * u.channels + c) * u.inner;
-    for (var i = base + lane; i < base + u.inner; i += ${WORKGROUP}u) {
-      ${body}
-      sum += g;
-    }
-  }
+  ${forEachInChannel(WORKGROUP, `${body} sum += g;`)}
 #else
-  for (var at = lane; at < u.outer * u.inner; at += ${WORKGROUP}u) {
-    let i = (at / u.inner * u.channels + c) * u.inner + at % u.inner;
+  for (var at = lane; at < u.batch * u.plane; at += ${WORKGROUP}u) {
+    let i = (at / u.plane * u.channels + c) * u.plane + at % u.plane;
     ${body}
     sum += g;
   }

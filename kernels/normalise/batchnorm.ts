@@ -14,11 +14,12 @@
  */
 import { type Element, elementOf, sumOf, widthOf } from '../element.ts';
 import { type Binding, defineKernel, f32, type Grid, type Kernel, read, u32, wgsl, write } from '../kernel.ts';
+import { forEachInChannel } from '../reduce/channel-loop.ts';
 import { workgroupSum } from '../reduce/workgroup-sum.ts';
 
 const WORKGROUP = 64;
-/** Elements that one invocation maps: the channel's constants are loaded once for all of them. */
-const EACH = { f32: 8, vec4f: 4 } as const;
+/** Elements of a plane that one workgroup maps: the channel's constants are loaded once for eight or four of them. */
+const SPAN = { f32: 8 * WORKGROUP, vec4f: 4 * WORKGROUP } as const;
 
 /** x [batch, channels, plane]. */
 export interface BatchNormShape {
@@ -36,7 +37,7 @@ const sizeOf = ({ batch, channels, plane }: BatchNormShape): number => batch * c
 const elementsOf = ({ plane }: BatchNormShape): number => plane / widthOf(elementOf(plane));
 
 const planeGrid = (shape: BatchNormShape): Grid => [
-  Math.ceil(elementsOf(shape) / (EACH[elementOf(shape.plane)] * WORKGROUP)),
+  Math.ceil(elementsOf(shape) / SPAN[elementOf(shape.plane)]),
   shape.channels,
   shape.batch,
 ];
@@ -49,17 +50,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let c = group.y;
   let base = (group.z * u.channels + c) * u.plane;
   ${prepare}
-  let end = base + min(u.plane, (group.x + 1u) * ${EACH[element] * WORKGROUP}u);
-  for (var i = base + group.x * ${EACH[element] * WORKGROUP}u + lane; i < end; i += ${WORKGROUP}u) {${body}
+  let end = base + min(u.plane, (group.x + 1u) * ${SPAN[element]}u);
+  for (var i = base + group.x * ${SPAN[element]}u + lane; i < end; i += ${WORKGROUP}u) {${body}
   }
 }`;
-
-/** WGSL loop over all elements i of channel c. */
-const forEachInChannel = (body: string): string => `
-  for (var n = 0u; n < u.batch; n++) {
-    let base = (n * u.channels + c) * u.plane;
-    for (var i = base + lane; i < base + u.plane; i += ${WORKGROUP}u) { ${body} }
-  }`;
 
 /**
  * mean[c] and variance[c] (biased, about the mean) of the batch; running = (1 − momentum)·running + momentum·batch,
@@ -72,11 +66,12 @@ export function batchNormStatistics({
 }: BatchNormShape & { momentum: number }): Kernel<'x' | 'mean' | 'variance' | 'runningMean' | 'runningVar'> {
   const { batch, channels, plane } = shape;
   const count = batch * plane;
+  const element = elementOf(plane);
   return defineKernel({
     name: 'normalise.batchNormStatistics',
-    constants: { element: elementOf(plane) },
+    constants: { element },
     bindings: {
-      x: read(elementOf(plane)),
+      x: read(element),
       mean: write(),
       variance: write(),
       runningMean: write(),
@@ -98,10 +93,10 @@ export function batchNormStatistics({
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let c = group.x;
   var sum = ${element}();
-  ${forEachInChannel('sum += x[i];')}
+  ${forEachInChannel(WORKGROUP, 'sum += x[i];')}
   let center = workgroupSum(${sumOf(element, 'sum')}, lane) / u.count;
   var squares = ${element}();
-  ${forEachInChannel('let d = x[i] - center; squares += d * d;')}
+  ${forEachInChannel(WORKGROUP, 'let d = x[i] - center; squares += d * d;')}
   let spread = workgroupSum(${sumOf(element, 'squares')}, lane) / u.count;
   if (lane == 0u) {
     mean[c] = center;
@@ -217,6 +212,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   var sum = ${c.element}();
   var weighted = ${c.element}();
   ${forEachInChannel(
+    WORKGROUP,
     c.relu
       ? `let g = select(${c.element}(), dy[i], y[i] > ${c.element}()); sum += g; weighted += g * (x[i] - center);`
       : 'let g = dy[i]; sum += g; weighted += g * (x[i] - center);',

@@ -23,17 +23,8 @@ export interface Winograd {
  */
 const POINTS: Readonly<Record<number, readonly number[]>> = { 3: [0, 1, -1], 5: [0, 0.6875, -0.6875, 1.375, -1.375] };
 
-const made = new Map<string, Winograd>();
-
 /** F(outputs, taps). */
 export function winograd(outputs: number, taps: number): Winograd {
-  const key = `${outputs},${taps}`;
-  let matrices = made.get(key);
-  if (!matrices) made.set(key, (matrices = matricesOf(outputs, taps)));
-  return matrices;
-}
-
-function matricesOf(outputs: number, taps: number): Winograd {
   const points = outputs + taps - 1;
   const finite = POINTS[points - 1];
   const others = (j: number): number[] => finite.filter((_, l) => l !== j);
