@@ -8,15 +8,13 @@ import type { GemmBatch, GemmShape } from './shape.ts';
 
 type Tile = Omit<GemmQuads, 'subgroup' | 'steps'>;
 export const QUADS_TILES: readonly Tile[] = [
-  // Channels of HRNet-W48 are multiples of 48.
-  { rows: 48, columns: 4 },
   { rows: 32, columns: 4 },
+  // Channels of HRNet-W48 are multiples of 48.
+  { rows: 24, columns: 4 },
   { rows: 16, columns: 4 },
 ];
-/** Products of a lane in a turn of the loop: more no longer fit where a core finds decoded instructions. */
-const TURN = 256;
-/** Sums of a tile whose loop takes four steps in a turn, or loads element by element: larger ones compile for seconds. */
-const MOST_SUMS = 128;
+/** Steps of k in a turn of the loop, unless vectors run along k: more no longer fit where a core finds decoded instructions. */
+const STEPS = 2;
 
 /** In multiply-adds of the kind that estimates count: an element of a vector load, a product. */
 interface Costs {
@@ -24,7 +22,7 @@ interface Costs {
   readonly product: number;
 }
 /** With vectors along k a turn of the loop takes four steps, and its text no longer fits where a core decodes it fast. */
-const SHORT_TURN: Costs = { load: 6.5, product: 0.35 };
+const SHORT_TURN: Costs = { load: 6.5, product: 0.65 };
 const LONG_TURN: Costs = { load: LOAD / 2, product: 0.65 };
 const RESULT = 1.5 * LOAD;
 
@@ -57,7 +55,6 @@ export function quadsChoices(
   const choices = packs.flatMap((packed) =>
     QUADS_TILES.flatMap((size) => {
       const choice = tileChoice(shape, batch, packed, size, subgroupSize);
-      if (!choice) return [];
       const { scratch, steps } = packing(shape, batch, { ...choice, packed }, { a: 'a', b: 'b' });
       const sizes = Object.values(scratch);
       if (sizes.some((elements) => 4 * elements > maxBinding)) return [];
@@ -75,13 +72,11 @@ function tileChoice(
   packed: Packed,
   { rows, columns }: Tile,
   subgroup: number,
-): Omit<QuadsChoice, 'packed'> | undefined {
+): Omit<QuadsChoice, 'packed'> {
   const { alongA, alongB } = quadsAccess(shape, batch, packed);
   const long = alongA === 'k' || alongB === 'k';
-  const scalars = alongA === 'none' || alongB === 'none';
-  if (rows * columns > MOST_SUMS && (long || scalars)) return undefined;
   const { load, product } = long ? LONG_TURN : SHORT_TURN;
-  const steps = long ? RUN : Math.min(2, Math.floor(TURN / (rows * columns)));
+  const steps = long ? RUN : STEPS;
   // Loads of a step.
   const perA = alongA === 'across' ? 4 : 1;
   const loadsA = perA * Math.ceil(rows / (perA * subgroup)) * (alongA === 'none' ? LOAD : load);

@@ -1,4 +1,5 @@
 import * as kernels from '@cim/kernels';
+import { hasLanes } from '@cim/kernels/candidate';
 import * as reference from '@cim/kernels/conv/conv.reference';
 import { isPointwise } from '@cim/kernels/conv/shape';
 import type { Device } from '@cim/runtime';
@@ -176,6 +177,15 @@ gpuTest('Winograd with products in workgroup memory', async ({ device }) => {
   ]) {
     await check(device, { ...sizes, ...spatial3 }, { ...device.target, subgroupSize: 0 }, /winograd/);
   }
+});
+
+gpuTest('Winograd with few tiles, which are the rows of its products', async ({ device }) => {
+  const s = { n: 5, ci: 28, h: 7, w: 7, co: 60, ...spatial3 };
+  const candidates = [...kernels.convForwardCandidates(s, device.target)];
+  const { steps } = candidates.find(({ name }) => name === 'conv.forward.winograd4')!.plan({});
+  const turned = steps.some(({ kernel }) => /^conv\.winograd\.image4\|.*channelsLast=true/.test(kernel.key));
+  assert.is(turned, hasLanes(device.target.subgroupSize)); // in workgroup memory, rows are as wide as columns
+  await check(device, s, device.target, /winograd4/);
 });
 
 gpuTest('partial sums of a weight gradient keep to the memory they may take', async ({ device }) => {

@@ -18,6 +18,7 @@ import {
   planWinogradForward,
   planWinogradInputGradient,
   planWinogradWeightGradient,
+  pointProduct,
   type WinogradTile,
   winogradFits,
 } from './winograd.ts';
@@ -73,8 +74,10 @@ function estimates<Options>(
 
 /** What a plan computes, all tiles at once, and the values that it moves to and from the domain. */
 interface Problem {
+  /** The product at each point; of a convolution also with tiles as rows, where channels can be columns. */
   readonly shape: GemmShape;
-  readonly batch: GemmBatch;
+  readonly turned?: GemmShape;
+  readonly points: number;
   readonly moved: number;
   /** Elements of the weight in the domain. */
   readonly weights: number;
@@ -82,34 +85,45 @@ interface Problem {
 
 function problemOf(family: Family, s: ConvShape, size: WinogradTile): Problem {
   const points = (size + 2) ** 2;
-  const gradient = family === 'conv.weightGradient';
   const [height, width] = family === 'conv.inputGradient' ? [s.h, s.w] : [outputHeight(s), outputWidth(s)];
-  const columns = padded(s.n * Math.ceil(height / size) * Math.ceil(width / size));
-  const [m, n, k] = gradient
-    ? [s.co, s.ci, columns]
-    : family === 'conv.forward'
-      ? [s.co, columns, padded(s.ci)]
-      : [s.ci, columns, padded(s.co)];
-  const tiles = gradient ? s.ci * 2 * points + s.co * (points + size ** 2) : (s.ci + s.co) * (points + size ** 2);
+  const tiles = padded(s.n * Math.ceil(height / size) * Math.ceil(width / size));
+  const weights = points * padded(s.ci) * padded(s.co);
+  const filters = s.co * s.ci * (points + 9);
+  if (family === 'conv.weightGradient') {
+    const channelsLast = innerFirst(s.co, s.ci);
+    const shape = { m: s.co, n: s.ci, k: tiles, transposeA: channelsLast, transposeB: !channelsLast };
+    const moved = tiles * (s.ci * 2 * points + s.co * (points + size ** 2)) + filters;
+    return { shape, points, moved, weights };
+  }
+  const [channels, others] = family === 'conv.forward' ? [s.co, s.ci] : [s.ci, s.co];
+  const sizes = { channels, tiles, inner: padded(others) };
   return {
-    shape: gradient
-      ? { m, n, k, transposeA: innerFirst(m, n), transposeB: !innerFirst(m, n) }
-      : { m, n, k, transposeA: innerFirst(m) },
-    batch: { count: points, strideA: m * k, strideB: n * k },
-    moved: columns * tiles + s.co * s.ci * (points + 9),
-    weights: points * padded(s.ci) * padded(s.co),
+    shape: pointProduct(sizes, false),
+    turned: innerFirst(channels) ? pointProduct(sizes, true) : undefined,
+    points,
+    moved: tiles * (s.ci + s.co) * (points + size ** 2) + filters,
+    weights,
   };
 }
+
+const batchOf = ({ m, n, k }: GemmShape, count: number): GemmBatch => ({ count, strideA: m * k, strideB: n * k });
 
 /** Dispatches beyond a direct kernel's. */
 const DISPATCHES = 3;
 
-function onLanes({ shape, batch, moved }: Problem, target: Target): { products: Products; work: number } {
+function onLanes({ shape, turned, points, moved }: Problem, target: Target): { products: Products; work: number } {
   // The transforms lay the operands out themselves.
-  const [{ tile, work }] = quadsChoices(shape, batch, target).filter(({ packed }) => !packed.a && !packed.b);
+  const least = (of: GemmShape) =>
+    quadsChoices(of, batchOf(of, points), target).find(({ packed }) => !packed.a && !packed.b)!;
+  const [usual, other] = [least(shape), turned && least(turned)];
+  const tilesAsRows = other !== undefined && other.work < usual.work;
+  const { tile, work } = tilesAsRows ? other : usual;
   return {
-    products: (product, of, { a, b, c }, accumulate) =>
-      step(gemmQuads(product, of, tile, { accumulate }), { a, b, bias: a, residual: a, c }),
+    products: {
+      step: (product, of, { a, b, c }, accumulate) =>
+        step(gemmQuads(product, of, tile, { accumulate }), { a, b, bias: a, residual: a, c }),
+      tilesAsRows,
+    },
     work: work + (moved / target.subgroupSize) * MOVE + DISPATCHES * DISPATCH,
   };
 }
@@ -117,12 +131,15 @@ function onLanes({ shape, batch, moved }: Problem, target: Target): { products: 
 /** Multiply-adds that hardware does while one value moves to memory or back. */
 const BALANCE = 40;
 
-function inBlocks({ shape, batch, moved }: Problem, target: Target): { products: Products; work: number } {
-  const choices = rankBlocks(target, { ...shape, slices: batch.count });
+function inBlocks({ shape, points, moved }: Problem, target: Target): { products: Products; work: number } {
+  const choices = rankBlocks(target, { ...shape, slices: points });
   const { block } = choices.find((choice) => !choice.block.half)!;
   return {
-    products: (product, of, { a, b, c }, accumulate) =>
-      step(gemmBlocked(product, block, { accumulate }, product.k, of), { a, b, bias: a, c }),
-    work: batch.count * shape.m * shape.n * shape.k + moved * BALANCE,
+    products: {
+      step: (product, of, { a, b, c }, accumulate) =>
+        step(gemmBlocked(product, block, { accumulate }, product.k, of), { a, b, bias: a, c }),
+      tilesAsRows: false,
+    },
+    work: points * shape.m * shape.n * shape.k + moved * BALANCE,
   };
 }

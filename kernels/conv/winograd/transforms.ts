@@ -156,11 +156,11 @@ ${PLACE}
 }
 
 /**
- * image (+)= matrix·domain[·, c, t]·matrixᵀ at the place of each tile: squares of the matrix's rows that do not overlap.
- * Through max(0, · + bias [channels] + residual, shaped like image).
+ * image (+)= matrix·domain[·, c, t]·matrixᵀ, or with `channelsLast` of domain[·, t, c], at the place of each tile: squares
+ * of the matrix's rows that do not overlap. Through max(0, · + bias [channels] + residual, shaped like image).
  */
 export function winogradImage(
-  grid: TileGrid,
+  grid: TileGrid & { readonly channelsLast: boolean },
   range: TileRange,
   transform: { readonly name: string; readonly matrix: Matrix },
   { bias = false, residual = false, relu = false, accumulate = false },
@@ -171,7 +171,7 @@ export function winogradImage(
   return defineKernel({
     name: `conv.winograd.${transform.name}`,
     // Guarded loads compile as long where they are not taken.
-    constants: { points, size, epilogue: bias || residual || relu || accumulate },
+    constants: { points, size, channelsLast: grid.channelsLast, epilogue: bias || residual || relu || accumulate },
     bindings: { domain: read(), bias: read(), residual: read(), image: write() },
     uniforms: {
       ...tileUniforms(grid, range),
@@ -183,16 +183,22 @@ export function winogradImage(
       relu: u32(relu ? 1 : 0),
       accumulate: u32(accumulate ? 1 : 0),
     },
-    grid: planeGrid(range.count, grid.channels),
+    grid: grid.channelsLast ? planeGrid(grid.channels, range.count) : planeGrid(range.count, grid.channels),
     flops: grid.channels * range.count * size * (points + size) * 2,
     bytes: 4 * grid.channels * range.count * (points * points + size * size),
     source: ({ epilogue }) => {
       const { variables, takeColumn, nextRow } = transformBy(matrix);
       return wgsl`${PLANE_HEAD}
+#if ${grid.channelsLast}
+  let t = gid.y;
+  let c = gid.x;
+  let at = t * u.channels + c;
+#else
   let t = gid.x;
   let c = gid.y;
-  if (c >= u.channels || t >= u.count) { return; }
   let at = c * u.columns + t;
+#endif
+  if (c >= u.channels || t >= u.count) { return; }
   let stride = u.channels * u.columns;
   ${variables}
   ${loadColumns(takeColumn, points)}

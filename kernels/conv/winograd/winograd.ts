@@ -21,13 +21,18 @@ import {
 /** Pixels of a tile of the result, or of dy for the weight gradient, along one axis. */
 export type WinogradTile = 2 | 4;
 
-/** The step of a batch of products: of operands a and b into c, or with `accumulate` added to it. */
-export type Products = (
-  shape: GemmShape,
-  batch: GemmBatch,
-  operands: { readonly a: string; readonly b: string; readonly c: string },
-  accumulate: boolean,
-) => Step;
+/** How the products of the domain's points are computed. */
+export interface Products {
+  /** The step of a batch of them: of operands a and b into c, or with `accumulate` added to it. */
+  readonly step: (
+    shape: GemmShape,
+    batch: GemmBatch,
+    operands: { readonly a: string; readonly b: string; readonly c: string },
+    accumulate: boolean,
+  ) => Step;
+  /** Whether tiles are the rows of a product of a convolution and channels its columns, not the reverse. */
+  readonly tilesAsRows: boolean;
+}
 
 /** Bytes that a scratch tensor of tiles takes, unless the tensor of the weights is larger. */
 const SCRATCH = 2 ** 25;
@@ -39,6 +44,17 @@ export const winogradFits = ({ kh, kw, stride, dilation, n, ci, co }: ConvShape)
 export const padded = (size: number): number => 4 * Math.ceil(size / 4);
 /** Products of rows that are whole vectors are fastest with k as the first axis of both operands. */
 export const innerFirst = (...sizes: readonly number[]): boolean => sizes.every((size) => size % 4 === 0);
+
+/** The product at each point of a convolution's domain: of `channels` results by `tiles`, a sum over `inner` channels. */
+export function pointProduct(
+  { channels, tiles, inner }: { readonly channels: number; readonly tiles: number; readonly inner: number },
+  tilesAsRows: boolean,
+): GemmShape {
+  const k = inner;
+  return tilesAsRows
+    ? { m: tiles, n: channels, k, transposeA: true }
+    : { m: channels, n: tiles, k, transposeA: innerFirst(channels) };
+}
 const square = (n: number): number => n * n;
 
 const tilesOf = (length: number, step: number): number => Math.ceil(length / step);
@@ -100,18 +116,29 @@ function pass(
   const inner = padded(from.channels);
   const grid = { tilesY: tilesOf(to.height, outputs), tilesX: tilesOf(to.width, outputs), step: outputs };
   const all = ranges(s.n * grid.tilesY * grid.tilesX, Math.max(inner, to.channels), points);
+  const { tilesAsRows } = products;
   const rowsLast = innerFirst(to.channels);
   const weight = winogradWeight({ co: s.co, ci: s.ci, columns: inner, rowsLast }, filter, backward);
   const steps: Step[] = [step(weight, { weight: operands.weight, domain: 'filters' })];
   for (const range of all) {
-    const product: GemmShape = { m: to.channels, n: range.columns, k: inner, transposeA: rowsLast };
-    const batch: GemmBatch = { count: square(points), strideA: to.channels * inner, strideB: inner * range.columns };
+    const { columns } = range;
+    const product = pointProduct({ channels: to.channels, tiles: columns, inner }, tilesAsRows);
+    const [strideWeight, strideTiles] = [to.channels * inner, inner * columns];
+    const batch = tilesAsRows
+      ? { count: square(points), strideA: strideTiles, strideB: strideWeight }
+      : { count: square(points), strideA: strideWeight, strideB: strideTiles };
+    const factors = tilesAsRows ? { a: 'tiles', b: 'filters' } : { a: 'filters', b: 'tiles' };
     const place = { ...from, ...grid, rows: inner, channelsLast: false };
     const tiles = winogradTiles(place, range, { name: `tiles${outputs}`, matrix: input });
-    const image = winogradImage({ ...to, ...grid }, range, { name: `image${outputs}`, matrix: output }, epilogue);
+    const image = winogradImage(
+      { ...to, ...grid, channelsLast: tilesAsRows },
+      range,
+      { name: `image${outputs}`, matrix: output },
+      epilogue,
+    );
     steps.push(
       step(tiles, { image: operands.image, domain: 'tiles' }),
-      products(product, batch, { a: 'filters', b: 'tiles', c: 'products' }, false),
+      products.step(product, batch, { ...factors, c: 'products' }, false),
       step(image, {
         domain: 'products',
         bias: operands.bias,
@@ -161,7 +188,7 @@ export function planWinogradWeightGradient(
         image: 'dy',
         domain: 'filters',
       }),
-      products(product, batch, { a: 'filters', b: 'inputs', c: 'products' }, range.first > 0),
+      products.step(product, batch, { a: 'filters', b: 'inputs', c: 'products' }, range.first > 0),
     );
   }
   const back = winogradWeightGradient({ filters: s.co * s.ci }, output, accumulate);
