@@ -132,6 +132,9 @@ async function download(work: string): Promise<string> {
     'Dir::State::status': '/var/lib/dpkg/status',
     'Dir::Cache': work,
     'Dir::Cache::archives': archives,
+    // Container images turn these off, and then every call takes a second to make them anew.
+    'Dir::Cache::pkgcache': 'pkgcache.bin',
+    'Dir::Cache::srcpkgcache': 'srcpkgcache.bin',
     'Dir::Etc::sourcelist': sources,
     'Dir::Etc::sourceparts': '-',
     'APT::Sandbox::User': 'root',
@@ -145,18 +148,22 @@ async function download(work: string): Promise<string> {
     return (await run(program, [...options, ...args], { timeout: APT_TIMEOUT, env, maxBuffer: 1 << 24 })).stdout;
   };
 
+  const update = async (content: readonly string[]): Promise<void> => {
+    writeFileSync(sources, `${content.join('\n')}\n`);
+    await apt('apt-get', 'update', '-qq');
+  };
+
   const { codename, lines } = await distributionSources();
   const backports = lines
     .filter((line) => line.includes(` ${codename} `))
     .map((line) => line.replace(` ${codename} `, ` ${codename}-backports `));
-  const attempts = [
-    { target: [], content: lines },
-    { target: ['-t', `${codename}-backports`], content: [...new Set([...lines, ...backports])] },
-  ];
+  // apt takes nothing from backports unless told to; not every distribution has them.
+  const targets = await update([...new Set([...lines, ...backports])]).then(
+    () => [[], ['-t', `${codename}-backports`]],
+    () => update(lines).then(() => [[]]),
+  );
   let offered = 'none';
-  for (const { target, content } of attempts) {
-    writeFileSync(sources, `${content.join('\n')}\n`);
-    await apt('apt-get', 'update', '-qq');
+  for (const target of targets) {
     const policy = await apt('apt-cache', ...target, 'policy', PACKAGE);
     offered = /Candidate: (?:\d+:)?(\S+)/.exec(policy)?.[1] ?? 'none';
     if (!(Number.parseInt(offered, 10) >= OLDEST_MESA)) continue;
